@@ -1,0 +1,162 @@
+"""The catalogue of log events: one row each, level and text.
+
+Texts that people's scripts look for are worded as stunnel words them; the reference page of
+log messages is made from this table. ``{}`` stands for a value, filled in by the scope.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from stunnel_tx.telemetry.levels import (
+    CRIT,
+    DEBUG,
+    EMERG,
+    ERR,
+    INFO,
+    NOTICE,
+    WARNING,
+)
+
+
+@frozen
+class Event:
+    """One row of the catalogue; ``level`` is a syslog severity, ``text`` a format string."""
+
+    level: int
+    text: str
+
+
+# --- start, stop, reload -------------------------------------------------------------------
+BANNER = Event(NOTICE, "stunnel {} on {} platform")
+LIBRARY = Event(NOTICE, "Compiled/running with {}")
+FEATURES = Event(NOTICE, "Threading:NONE Sockets:{} TLS:{}")
+INITIALIZING_INETD = Event(INFO, "Initializing inetd mode configuration")
+INITIALIZING_SERVICE = Event(INFO, "Initializing service [{}]")
+READING_FILE = Event(NOTICE, "Reading configuration from file {}")
+READING_DESCRIPTOR = Event(NOTICE, "Reading configuration from descriptor {}")
+BYTE_ORDER_MARK = Event(NOTICE, "UTF-8 byte order mark detected")
+NO_BYTE_ORDER_MARK = Event(NOTICE, "UTF-8 byte order mark not detected")
+CONFIGURATION_NOTE = Event(WARNING, "{}")
+CONFIGURATION_ERROR = Event(ERR, "{}")
+CONFIGURATION_SUCCESSFUL = Event(NOTICE, "Configuration successful")
+CONFIGURATION_FAILED = Event(ERR, "Configuration failed")
+BOUND = Event(INFO, "Service [{}] (FD={}) bound to {}")
+BINDING_ADDRESS = Event(NOTICE, "Binding service [{}] to {}: {}")
+BINDING_FAILED = Event(ERR, "Binding service [{}] failed")
+ACCEPTING = Event(INFO, "Accepting new connections")
+PID_CREATED = Event(DEBUG, "Created pid file {}")
+PID_REMOVED = Event(DEBUG, "Removed pid file {}")
+PID_NONE = Event(DEBUG, "No pid file being created")
+PID_FAILED = Event(ERR, "Cannot create pid file {}: {}")
+CHROOTED = Event(NOTICE, "Switched to chroot directory: {}")
+RELOAD_FAILED = Event(ERR, "Failed to reload the configuration file")
+RELOAD_SAME = Event(DEBUG, "Service [{}] keeps its listener {}")
+LOG_REOPENED = Event(NOTICE, "Log file reopened")
+LOG_REOPEN_FAILED = Event(ERR, "Cannot reopen log file {}: {}")
+TERMINATED = Event(NOTICE, "Terminated")
+TERMINATING_TUNNELS = Event(INFO, "Terminating {} service thread(s)")
+TUNNELS_TERMINATED = Event(INFO, "Service threads terminated")
+SIGNAL_TERMINATING = Event(ERR, "Received {}; terminating")
+LIST_START = Event(EMERG, "Active connections:")
+LIST_ROW = Event(
+    EMERG,
+    "Active connection {}: Service [{}], {} byte(s) sent to TLS, {} byte(s) sent to socket",
+)
+LIST_END = Event(EMERG, "Listed {} active connection(s)")
+FILES_LIMIT = Event(DEBUG, "Descriptor limit {}: at most {} clients")
+INTERNAL = Event(CRIT, "Internal error in {}: {}; please report this")
+TRACEBACK_LINE = Event(DEBUG, "{}")
+TWISTED_ERROR = Event(ERR, "{}: {}")
+TWISTED_MESSAGE = Event(DEBUG, "{}: {}")
+START_FAILED = Event(ERR, "{}")
+DEFAULT_FILE = Event(NOTICE, "No configuration file given, trying {}")
+BAD_FILE_NAME = Event(ERR, 'Invalid configuration file name "{}"')
+REALPATH_FAILED = Event(ERR, "realpath: {} ({})")
+NO_DESCRIPTOR = Event(ERR, "No file descriptor specified")
+BAD_DESCRIPTOR = Event(ERR, "Invalid file descriptor number")
+SYNTAX_LINE = Event(NOTICE, "{}")
+ROOT_GROUP_KEPT = Event(WARNING, "'setuid' without 'setgid': the process keeps the groups of root")
+
+# --- accepting and connecting --------------------------------------------------------------
+ACCEPTED_DEBUG = Event(DEBUG, "Service [{}] accepted (FD={}) from {}")
+STARTED = Event(DEBUG, "Service [{}] started")
+ACCEPTED = Event(NOTICE, "Service [{}] accepted connection from {}")
+TOO_MANY = Event(WARNING, "Connection rejected: too many clients (>={})")
+SUSPENDED = Event(NOTICE, "Accepting new connections suspended for 1 second")
+ACCEPT_FAILED = Event(ERR, "accept on {}: {}")
+RESUMED_ACCEPTING = Event(NOTICE, "Accepting new connections resumed")
+FAILOVER_RR = Event(INFO, "failover: round-robin, starting at entry #{}")
+FAILOVER_PRIO = Event(INFO, "failover: priority, starting at entry #0")
+CONNECTING = Event(INFO, "s_connect: connecting {}")
+CONNECTED = Event(NOTICE, "s_connect: connected {}")
+CONNECT_ERROR = Event(ERR, "s_connect: connect {}: {}")
+CONNECT_TIMEOUT = Event(ERR, "s_connect: s_poll_wait {}: TIMEOUTconnect exceeded")
+NO_MORE_ADDRESSES = Event(ERR, "No more addresses to connect")
+NO_REMOTE_HOST = Event(ERR, "No remote host resolved")
+RESOLVE_FAILED = Event(ERR, 'Error resolving "{}": {}')
+REMOTE_CONNECTED = Event(NOTICE, "Service [{}] connected remote server from {}")
+SOCKET_OPTION = Event(WARNING, "Cannot set socket option {} on {}: {}")
+
+# --- TLS -----------------------------------------------------------------------------------
+PEER_CERT_REQUIRED = Event(INFO, "Peer certificate required")
+PEER_CERT_NOT_REQUIRED = Event(INFO, "Peer certificate not required")
+TLS_ACCEPTED_NEW = Event(INFO, "TLS accepted: new session negotiated")
+TLS_ACCEPTED_REUSED = Event(INFO, "TLS accepted: previous session reused")
+TLS_CONNECTED_NEW = Event(INFO, "TLS connected: new session negotiated")
+TLS_CONNECTED_REUSED = Event(INFO, "TLS connected: previous session reused")
+OPTIONS_NOT_CLEARED = Event(WARNING, "TLS options 0x{:X} cannot be cleared in this library")
+TLS_OPTIONS = Event(DEBUG, "TLS options: 0x{:X} (+0x{:X}, -0x{:X})")
+CIPHERSUITE = Event(INFO, "{} ciphersuite: {} ({}-bit encryption)")
+NEGOTIATED_GROUP = Event(INFO, "Negotiated {} group: {}")
+SNI_SENDING = Event(INFO, "SNI: sending servername: {}")
+SNI_DISABLED = Event(INFO, "SNI: extension disabled")
+SNI_REQUESTED = Event(INFO, "SNI: requested servername: {}")
+SNI_NONE = Event(INFO, "SNI: no servername received")
+NOT_TLS = Event(ERR, "SSL_accept: {}: client {}")
+TLS_ACCEPT_ERROR = Event(ERR, "SSL_accept: {}: client {}")
+TLS_CONNECT_ERROR = Event(ERR, "SSL_connect: {}: client {}")
+TLS_READ_ERROR = Event(ERR, "SSL_read: {}: client {}")
+TLS_WRITE_ERROR = Event(ERR, "SSL_write: {}: client {}")
+HANDSHAKE_TIMEOUT = Event(
+    INFO, "ssl_handshake_poll: s_poll_wait: TIMEOUTbusy exceeded: sending reset"
+)
+
+# --- certificates --------------------------------------------------------------------------
+CERT_LOADED = Event(DEBUG, "Certificate loaded from: {}")
+KEY_LOADED = Event(DEBUG, "Private key loaded from: {}")
+CHAIN_NOT_ISSUER = Event(WARNING, "Chain certificate has issued no other in the chain: {}")
+CERT_NOT_YET_VALID = Event(WARNING, "Own certificate is not valid before {}: {}")
+CERT_EXPIRED = Event(WARNING, "Own certificate has expired at {}: {}")
+TRUST_UNREADABLE = Event(WARNING, "Trusted certificates are not loaded: {}")
+VERIFY_STARTED = Event(DEBUG, "Verification started at depth={}: {}")
+CERT_ACCEPTED_LEAF = Event(NOTICE, "Certificate accepted at depth=0: {}")
+CERT_ACCEPTED = Event(INFO, "Certificate accepted at depth={}: {}")
+CERT_REJECTED = Event(WARNING, "Rejected by CERT at depth={}: {}")
+CERT_PREVERIFICATION = Event(WARNING, "CERT: Pre-verification error: {}")
+CERT_SUBJECT_FAILED = Event(WARNING, "CERT: Subject checks failed")
+CERT_NOT_PINNED = Event(WARNING, "CERT: Certificate not found in local repository")
+CERT_MISSING = Event(WARNING, "CERT: Peer certificate required, but none was presented")
+CERT_RESUMED_REJECTED = Event(WARNING, "CERT: Resumed session rejected: {}")
+CERT_HOST_MATCHED = Event(INFO, 'CERT: Host name "{}" matched with "{}"')
+CERT_EMAIL_MATCHED = Event(INFO, 'CERT: Email address "{}" matched')
+CERT_IP_MATCHED = Event(INFO, 'CERT: IP address "{}" matched')
+CERT_NO_SUBJECT_CHECKS = Event(INFO, "CERT: No subject checks configured")
+CERT_PINNED = Event(INFO, "CERT: Locally installed certificate matched")
+CERT_UNVERIFIED = Event(INFO, "CERT: Certificate verification disabled")
+TRUSTED_CLIENT_CA = Event(INFO, "Configured trusted client CA: {}")
+TRUSTED_SERVER_CA = Event(INFO, "Configured trusted server CA: {}")
+
+# --- relay and close -----------------------------------------------------------------------
+READ_CLOSED = Event(INFO, "Read socket closed (readsocket)")
+TLS_CLOSED = Event(INFO, "TLS closed (SSL_read)")
+TLS_TRUNCATED = Event(
+    WARNING, "TLS socket closed (SSL_read): the peer sent no close_notify, data may be missing"
+)
+TRUNCATION_RESET = Event(ERR, "requireCloseNotify: sending reset to the other side")
+CLOSE_NOTIFY_SENT = Event(DEBUG, "Sending close_notify alert")
+SOCKET_ERROR = Event(ERR, "{}: client {}")
+IDLE_TIMEOUT = Event(INFO, "transfer_tcp: s_poll_wait: TIMEOUTidle exceeded: sending reset")
+CLOSE_TIMEOUT = Event(ERR, "transfer_tcp: s_poll_wait: TIMEOUTclose exceeded: closing")
+CONNECTION_END = Event(NOTICE, "Connection {}: {} byte(s) sent to TLS, {} byte(s) sent to socket")
+FINISHED = Event(DEBUG, "Service [{}] finished ({} left)")
