@@ -1,0 +1,110 @@
+"""The options that decide whom to trust: CAs, names, revocation."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from stunnel_tx.configuration.option import Group, NotYet, Option, Refused, Repeat
+from stunnel_tx.configuration.values import (
+    clearable_text,
+    ip_address,
+    ocsp_flag,
+    one_text,
+    responder_url,
+    text,
+    verify_level,
+    yes_no,
+)
+
+__all__ = ["VERIFICATION_TABLE"]
+
+_tls = partial(Option, group=Group.TLS)
+
+_IN_FULL = NotYet("TLS in full")
+_OCSP = NotYet("OCSP")
+_WITH_OCSP = NotYet("OCSP", harmless_alone=True)
+
+VERIFICATION_TABLE = (
+    _tls(
+        *("CAengine", "ID", "CA certificate held by an engine", one_text),
+        default=(),
+        repeat=Repeat.LIST,
+        support=Refused(
+            "engines are not available: OpenSSL has replaced them with providers",
+            "remove the line and use CAfile",
+        ),
+    ),
+    _tls("CAfile", "FILE", "trusted CA certificates; empty for none", clearable_text),
+    _tls("CApath", "DIR", "trusted CA certificates, named by their hashes", clearable_text),
+    _tls(
+        *("CAstore", "URI", "trusted CA certificates in one of OpenSSL's stores", text),
+        support=Refused(
+            "OpenSSL's stores cannot be reached through pyOpenSSL",
+            "remove the line and use CAfile or CApath",
+        ),
+    ),
+    _tls(
+        *("checkEmail", "ADDRESS", "e-mail address the peer's certificate may have", one_text),
+        default=(),
+        repeat=Repeat.LIST,
+    ),
+    _tls(
+        *("checkHost", "NAME", "host name the peer's certificate may have", one_text),
+        default=(),
+        repeat=Repeat.LIST,
+    ),
+    _tls(
+        *("checkIP", "IP", "IP address the peer's certificate may have", ip_address),
+        default=(),
+        repeat=Repeat.LIST,
+    ),
+    _tls(
+        *("CRLcheckChain", "yes|no", "check CAs for revocation, not only the peer", yes_no),
+        default=False,
+        support=_IN_FULL,
+    ),
+    _tls("CRLfile", "FILE", "revocation lists", clearable_text, support=_IN_FULL),
+    _tls(
+        "CRLpath",
+        "DIR",
+        "revocation lists, named by their hashes",
+        clearable_text,
+        support=_IN_FULL,
+    ),
+    _tls("OCSP", "URL", "responder to ask about the peer", responder_url, support=_OCSP),
+    _tls(
+        *("OCSPaia", "yes|no", "ask the responder a certificate names", yes_no),
+        default=False,
+        support=_OCSP,
+    ),
+    _tls(
+        *("OCSPflag", "FLAG", "how to verify a responder's answer", ocsp_flag),
+        default=frozenset(),
+        repeat=Repeat.UNION,
+        support=_WITH_OCSP,
+    ),
+    _tls(
+        *("OCSPnonce", "yes|no", "insist on a fresh answer", yes_no),
+        default=False,
+        support=_WITH_OCSP,
+    ),
+    _tls(
+        *("OCSPrequire", "yes|no", "reject the peer when no responder can tell", yes_no),
+        default=True,
+        support=_WITH_OCSP,
+    ),
+    _tls(
+        *("requireCert", "yes|no", "insist on a certificate, without verifying it", yes_no),
+        default=False,
+    ),
+    _tls(
+        *("verify", "0..4", "old form of the verify options", verify_level),
+        version_lines=("none",),
+    ),
+    _tls("verifyChain", "yes|no", "verify the peer up to a trusted CA", yes_no, default=False),
+    _tls(
+        *("verifyPeer", "yes|no", "compare the peer with a local copy in CAfile or CApath"),
+        yes_no,
+        default=False,
+    ),
+)
