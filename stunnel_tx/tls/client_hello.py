@@ -1,0 +1,302 @@
+"""The ClientHello, parsed from bytes that are still in the socket (RFC 8446 §4.1.2).
+
+Nothing here reads or keeps anything: :func:`parse` looks at what has been peeked so far and
+answers with the hello, with the number of bytes worth waiting for, or with :class:`NotTLS`.
+It knows the structure; whether a handshake can come of it is for OpenSSL to say.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from struct import Struct
+from typing import Final
+
+from attrs import field, frozen
+
+from stunnel_tx.errors import ProtocolViolation
+
+__all__ = ["MAX_HELLO", "ClientHello", "NeedMore", "NotTLS", "parse"]
+
+#: Bytes on the wire, record headers included, that a hello may take. What is peeked stays in the
+#: kernel's receive buffer, whose window starts at 64 KiB on Linux: a longer hello might never
+#: be seen whole. Real ones have 200 to 2,500 bytes, with two post-quantum key shares 5,000.
+MAX_HELLO: Final = 32 * 1024
+
+#: Records a hello may be spread over: each is looked at again whenever more has come.
+MAX_RECORDS: Final = 64
+
+#: Largest plaintext of one record (RFC 8446 §5.1).
+MAX_RECORD: Final = 16384
+
+_RECORD_HEADER: Final = 5
+_MESSAGE_HEADER: Final = 4
+_HANDSHAKE: Final = 22
+_ALERT: Final = 21
+_CLIENT_HELLO: Final = 1
+
+_SERVER_NAME: Final = 0
+_ALPN: Final = 16
+_SESSION_TICKET: Final = 35
+_PRE_SHARED_KEY: Final = 41
+_SUPPORTED_VERSIONS: Final = 43
+
+_TWO_NUMBERS: Final = Struct("!HH").unpack_from
+
+_PLAIN_PROTOCOLS: Final = (
+    (b"SSH-", "SSH"),
+    (b"PROXY ", "PROXY protocol header"),
+    (b"\r\n\r\n\0\r\nQUIT\n", "PROXY protocol version 2 header"),
+    (b"EHLO ", "SMTP"),
+    (b"HELO ", "SMTP"),
+    (b"\x03\0\0", "RDP"),
+    (b"\x05", "SOCKS5"),
+    *(
+        (verb + b" ", "HTTP request")
+        for verb in (
+            b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE",
+            b"PATCH", b"PRI",
+        )
+    ),
+)  # fmt: skip
+
+
+class NotTLS(ProtocolViolation):
+    """These bytes are no ClientHello and no further ones can make them one."""
+
+
+@frozen
+class NeedMore:
+    """Not enough yet: ``at_least`` is the total number of bytes to peek before trying again."""
+
+    at_least: int
+
+
+@frozen
+class ClientHello:
+    """What a client asks for.
+
+    ``server_name`` is the host name of RFC 6066 §3 as sent, ``None`` without one and for the
+    IP addresses some clients put there. ``alpn`` are the protocol names of RFC 7301,
+    ``versions`` the offered wire numbers, best first as the client lists them. ``psk`` and
+    ``ticket`` tell whether a pre-shared key or a session ticket is offered; ``length`` is how
+    many bytes the hello takes on the wire.
+    """
+
+    server_name: str | None
+    alpn: tuple[bytes, ...]
+    versions: tuple[int, ...]
+    session_id: bytes = field(repr=False)
+    psk: bool
+    ticket: bool
+    length: int
+
+
+def parse(data: bytes | memoryview) -> ClientHello | NeedMore:
+    """The hello at the start of *data*, or how much more is needed to see it.
+
+    Raises :class:`NotTLS` as soon as it is certain that there is none.
+    """
+    # Slices of bytes are cheaper than those of a view, and a hello is short.
+    raw = data if isinstance(data, bytes) else bytes(data)
+    size = len(raw)
+    if size and raw[0] != _HANDSHAKE:
+        raise NotTLS(_other_protocol(raw))
+    if size < _RECORD_HEADER:
+        if not size:
+            return NeedMore(1)  # the first byte already tells most strangers
+        if size > 1 and raw[1] != 3:
+            raise NotTLS(_other_protocol(raw))
+        return NeedMore(_RECORD_HEADER)
+    length = _record_length(raw, 0)
+    if size >= _RECORD_HEADER + _MESSAGE_HEADER and length >= _MESSAGE_HEADER:
+        message = _message_length(raw[_RECORD_HEADER : _RECORD_HEADER + _MESSAGE_HEADER])
+        end = _RECORD_HEADER + message
+        if message <= length:
+            if size < end:
+                return NeedMore(end)
+            return _hello(raw[_RECORD_HEADER + _MESSAGE_HEADER : end], end)
+    return _parse_fragments(raw)
+
+
+def _parse_fragments(raw: bytes) -> ClientHello | NeedMore:
+    """The general case: the hello is spread over several records, or its start is not there."""
+    size = len(raw)
+    pieces: list[bytes] = []
+    gathered = 0
+    wanted = _MESSAGE_HEADER
+    at = 0
+    for _ in range(MAX_RECORDS):
+        if size < at + _RECORD_HEADER:
+            return NeedMore(_bounded(at + _RECORD_HEADER))
+        length = _record_length(raw, at)
+        at += _RECORD_HEADER
+        piece = raw[at : at + length]
+        pieces.append(piece)
+        gathered += len(piece)
+        if wanted == _MESSAGE_HEADER and gathered >= _MESSAGE_HEADER:
+            wanted = _message_length(b"".join(pieces)[:_MESSAGE_HEADER])
+        elif gathered and pieces[0][0] != _CLIENT_HELLO:
+            raise NotTLS("a handshake message that is not a ClientHello")
+        if gathered >= wanted > _MESSAGE_HEADER:
+            message = b"".join(pieces)
+            return _hello(message[_MESSAGE_HEADER:wanted], at + length - (gathered - wanted))
+        if len(piece) < length:
+            rest = len(piece) + wanted - gathered
+            if rest > length:  # then the message goes on in the next record
+                rest = length + _RECORD_HEADER + 1
+            return NeedMore(_bounded(at + rest))
+        at += length
+    raise NotTLS(f"a ClientHello in more than {MAX_RECORDS} records")
+
+
+def _record_length(raw: bytes, at: int) -> int:
+    """The payload length of the record that starts at *at*; its header is there."""
+    kind = raw[at]
+    if kind != _HANDSHAKE:
+        raise NotTLS("an alert" if kind == _ALERT else f"a record of type {kind} in a ClientHello")
+    # RFC 8446 §5.1: the minor version must be ignored; the major one has always been 3.
+    if raw[at + 1] != 3:
+        raise NotTLS(f"record version {raw[at + 1]}.{raw[at + 2]}")
+    length = raw[at + 3] << 8 | raw[at + 4]
+    # RFC 8446 §5.1: no empty handshake fragments; nothing above 2^14 bytes.
+    if not 0 < length <= MAX_RECORD:
+        raise NotTLS(f"a record of {length} bytes")
+    return length
+
+
+def _message_length(header: bytes) -> int:
+    """Length of the handshake message with its *header*, which must be a ClientHello's."""
+    if header[0] != _CLIENT_HELLO:
+        raise NotTLS(f"handshake message {header[0]} instead of a ClientHello")
+    length = int.from_bytes(header[1:], "big")
+    if length > MAX_HELLO:
+        raise NotTLS(f"a ClientHello of {length} bytes")
+    # Version, random, and three empty vectors (RFC 8446 §4.1.2).
+    if length < 38:
+        raise NotTLS(f"a ClientHello of {length} bytes")
+    return _MESSAGE_HEADER + length
+
+
+def _bounded(wanted: int) -> int:
+    if wanted > MAX_HELLO:
+        raise NotTLS(f"a ClientHello of more than {MAX_HELLO} bytes")
+    return wanted
+
+
+def _hello(body: bytes, length: int) -> ClientHello:
+    """The fields of a whole ClientHello; *body* is the message without its header."""
+    try:
+        return _fields(body, length)
+    except IndexError as error:
+        raise NotTLS("malformed ClientHello: a length reaches beyond the end") from error
+
+
+def _fields(body: bytes, length: int) -> ClientHello:
+    legacy_version = body[0] << 8 | body[1]
+    at = 35 + body[34]
+    session_id = body[35:at]
+    if len(session_id) > 32:
+        raise NotTLS("malformed ClientHello: session id too long")
+    at += 2 + (body[at] << 8 | body[at + 1])
+    at += 1 + body[at]
+    extensions = _extensions(body, at)
+    name = extensions.get(_SERVER_NAME)
+    alpn = extensions.get(_ALPN)
+    versions = extensions.get(_SUPPORTED_VERSIONS)
+    return ClientHello(
+        None if name is None else _server_name(name),
+        () if alpn is None else _protocols(alpn),
+        (legacy_version,) if versions is None else _versions(versions),
+        session_id,
+        _PRE_SHARED_KEY in extensions,
+        _SESSION_TICKET in extensions,
+        length,
+    )
+
+
+def _extensions(body: bytes, at: int) -> dict[int, bytes]:
+    """The extensions by number (RFC 8446 §4.2); *at* is where their vector starts.
+
+    A hello of TLS 1.2 and before may end without them (RFC 5246 §7.4.1.2).
+    """
+    size = len(body)
+    found: dict[int, bytes] = {}
+    if at == size:
+        return found
+    if at + 2 + (body[at] << 8 | body[at + 1]) != size:
+        raise NotTLS("malformed ClientHello: wrong length of the extensions")
+    at += 2
+    while at < size:
+        if at + 4 > size:
+            raise NotTLS("malformed ClientHello: cut extension")
+        kind, width = _TWO_NUMBERS(body, at)
+        start = at + 4
+        at = start + width
+        # A second extension of a kind could be the one that the library goes by.
+        if at > size or kind in found:
+            raise NotTLS("malformed ClientHello: cut or repeated extension")
+        found[kind] = body[start:at]
+    return found
+
+
+def _server_name(data: bytes) -> str | None:
+    """The one host name of the extension (RFC 6066 §3); ``None`` for an IP address.
+
+    An extension with several names, or with one that is no ASCII text, is refused: the library
+    could read another name from it than we do.
+    """
+    size = len(data)
+    if size < 6 or data[0] << 8 | data[1] != size - 2 or data[2] != 0:
+        raise NotTLS("malformed ClientHello: malformed server_name")
+    name = data[5:]
+    if data[3] << 8 | data[4] != len(name) or len(name) > 255:
+        raise NotTLS("malformed ClientHello: malformed server_name")
+    # Printable ASCII without blanks; NUL and control characters are attacks.
+    if not name.isascii() or not (text := name.decode("ascii")).isprintable() or " " in text:
+        raise NotTLS("malformed ClientHello: server_name is not a host name")
+    if text[-1].isdigit() or ":" in text:
+        try:
+            ip_address(text.strip("[]"))
+        except ValueError:
+            return text
+        return None
+    return text
+
+
+def _protocols(data: bytes) -> tuple[bytes, ...]:
+    """The names of the ALPN extension (RFC 7301 §3.1)."""
+    size = len(data)
+    if size < 4 or data[0] << 8 | data[1] != size - 2:
+        raise NotTLS("malformed ClientHello: malformed ALPN")
+    names = []
+    at = 2
+    while at < size:
+        stop = at + 1 + data[at]
+        if stop > size or stop == at + 1:
+            raise NotTLS("malformed ClientHello: malformed ALPN")
+        names.append(data[at + 1 : stop])
+        at = stop
+    return tuple(names)
+
+
+def _versions(data: bytes) -> tuple[int, ...]:
+    """The versions of the supported_versions extension (RFC 8446 §4.2.1)."""
+    size = len(data)
+    if size < 3 or data[0] != size - 1 or size % 2 == 0:
+        raise NotTLS("malformed ClientHello: malformed supported_versions")
+    return tuple(data[at] << 8 | data[at + 1] for at in range(1, size, 2))
+
+
+def _other_protocol(raw: bytes) -> str:
+    """What *raw* looks like, in words for the log."""
+    for start, name in _PLAIN_PROTOCOLS:
+        if raw.startswith(start) or (len(raw) > 2 and start.startswith(raw)):
+            return f"{name} on a TLS port"
+    # The two-byte header of SSLv2 has its highest bit set; message type 1 follows.
+    if raw[0] & 0x80 and len(raw) > 2 and raw[2] == 1:
+        return "SSLv2 ClientHello, which is not supported"
+    if raw[0] == _ALERT:
+        return "a TLS alert instead of a ClientHello"
+    if raw[:16].isascii() and raw[:16].decode("ascii").rstrip("\r\n").isprintable():
+        return "plain text on a TLS port"
+    return "not a TLS record"

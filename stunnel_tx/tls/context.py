@@ -1,0 +1,216 @@
+"""Contexts: one per service and generation of its files, immutable once built.
+
+Every call that can fail for the operator's reasons is here; what is done with a finished
+context is in :mod:`stunnel_tx.tls.handshake`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from OpenSSL import SSL
+
+from stunnel_tx.telemetry.events import (
+    CERT_EXPIRED,
+    CERT_NOT_YET_VALID,
+    OPTIONS_NOT_CLEARED,
+    TLS_OPTIONS,
+    TRUST_UNREADABLE,
+    TRUSTED_CLIENT_CA,
+    TRUSTED_SERVER_CA,
+)
+from stunnel_tx.telemetry.levels import INFO
+from stunnel_tx.tls.binding.contexts import clear_partial_write, option_bits, set_groups
+from stunnel_tx.tls.connection import verify
+from stunnel_tx.tls.errors import ContextRefused, FileUnusable
+from stunnel_tx.tls.faults import first_reason
+from stunnel_tx.tls.handshake import TLSContext, server_name_bytes
+from stunnel_tx.tls.identity import load_identity
+from stunnel_tx.tls.names import distinguished_name
+from stunnel_tx.tls.passphrases import Passphrases
+from stunnel_tx.tls.policy import DEFAULT_GROUPS, Role
+from stunnel_tx.tls.subjects import prepare_host_checks
+from stunnel_tx.tls.trust import Trust, load_trust
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stunnel_tx.telemetry.log import Scope
+    from stunnel_tx.tls.identity import Identity
+    from stunnel_tx.tls.policy import TLSPolicy, VerificationPolicy
+
+__all__ = ["TLSContext", "build_context", "session_scope"]
+
+#: SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION of OpenSSL's public headers.
+_NO_RESUMPTION_ON_RENEGOTIATION = 0x10000
+
+
+def build_context(
+    policy: TLSPolicy,
+    scope: Scope,
+    ask: Callable[[str], bytes | None] | Passphrases,
+) -> TLSContext:
+    """Read the files of *policy* and make its context.
+
+    *ask* answers the prompt for a passphrase, or is the :class:`Passphrases` shared by all
+    services. Raises :class:`~stunnel_tx.errors.OperatingError`, with the words "Failed to
+    initialize TLS context" and the reason.
+    """
+    passphrases = ask if isinstance(ask, Passphrases) else Passphrases(ask)
+    try:
+        return _build(policy, scope, passphrases)
+    except FileUnusable as error:
+        raise ContextRefused(policy.service, str(error)) from error
+    except SSL.Error as error:
+        raise ContextRefused(policy.service, first_reason(error)) from error
+
+
+def _build(policy: TLSPolicy, scope: Scope, passphrases: Passphrases) -> TLSContext:
+    server = policy.role is Role.SERVER
+    context = SSL.Context(SSL.TLS_SERVER_METHOD if server else SSL.TLS_CLIENT_METHOD)
+    _set_versions(context, policy)
+    _set_algorithms(context, policy)
+    _set_options(context, policy, scope)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    clear_partial_write(context)
+    identity = _set_identity(context, policy, scope, passphrases)
+    trust = _set_trust(context, policy, scope)
+    _set_verification(context, policy.verification)
+    _set_sessions(context, policy)
+    try:
+        server_name = server_name_bytes(policy.server_name)
+    except UnicodeError as error:
+        reason = f"'sni' is not a host name: {policy.server_name}"
+        raise ContextRefused(policy.service, reason) from error
+    return TLSContext(policy, context, identity, trust.pins, server_name)
+
+
+def _set_versions(context: SSL.Context, policy: TLSPolicy) -> None:
+    for setter, version in (
+        (context.set_min_proto_version, policy.min_version),
+        (context.set_max_proto_version, policy.max_version),
+    ):
+        try:
+            setter(version)
+        except SSL.Error as error:
+            reason = f"Invalid protocol version: 0x{version:04X} is not in this OpenSSL"
+            raise ContextRefused(policy.service, reason) from error
+
+
+def _set_algorithms(context: SSL.Context, policy: TLSPolicy) -> None:
+    ciphers = policy.ciphers
+    if policy.security_level is not None:
+        ciphers = f"{ciphers or 'DEFAULT'}:@SECLEVEL={policy.security_level}"
+    for setter, option, value in (
+        (context.set_cipher_list, "ciphers", ciphers),
+        (context.set_tls13_ciphersuites, "ciphersuites", policy.ciphersuites),
+    ):
+        try:
+            if value:
+                setter(value.encode("utf-8"))
+        except SSL.Error as error:
+            reason = f"{first_reason(error)} in '{option}': {value}"
+            raise ContextRefused(policy.service, reason) from error
+    groups = policy.groups
+    if not groups or set_groups(context, groups):
+        return
+    # The default has a group that OpenSSL before 3.5 does not know.
+    if groups == DEFAULT_GROUPS and set_groups(context, groups.partition(":")[2]):
+        return
+    raise ContextRefused(policy.service, f"Invalid groups list in 'curves': {groups}")
+
+
+def _set_options(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> None:
+    """Set the option mask; bits that pyOpenSSL or the library set cannot be cleared."""
+    wanted = policy.options_set | SSL.OP_NO_SSLv2 | SSL.OP_NO_SSLv3
+    if not policy.renegotiation:
+        wanted |= SSL.OP_NO_RENEGOTIATION
+    if policy.role is Role.SERVER:
+        wanted |= _NO_RESUMPTION_ON_RENEGOTIATION
+        if not policy.session_resume:
+            wanted |= SSL.OP_NO_TICKET
+    final = context.set_options(wanted & ~policy.options_clear)
+    stuck = final & policy.options_clear
+    if stuck:
+        scope(OPTIONS_NOT_CLEARED, stuck)
+    scope(TLS_OPTIONS, option_bits(context), policy.options_set, policy.options_clear)
+
+
+def _set_identity(
+    context: SSL.Context, policy: TLSPolicy, scope: Scope, passphrases: Passphrases
+) -> Identity | None:
+    if not policy.certificate_files:
+        return None
+    identity = load_identity(policy.certificate_files, policy.key_file, passphrases, scope)
+    try:
+        context.use_certificate(identity.leaf)
+        for certificate in identity.chain:
+            context.add_extra_chain_cert(certificate)
+        # Kinds of key that OpenSSL's TLS has no use for raise TypeError.
+        context.use_privatekey(identity.key)  # type: ignore[arg-type]
+    except (SSL.Error, TypeError) as error:
+        reason = first_reason(error) if isinstance(error, SSL.Error) else str(error)
+        raise FileUnusable(policy.certificate_files[0], reason) from error
+    now = datetime.now(UTC)
+    name = distinguished_name(identity.leaf.subject)
+    if identity.not_after < now:
+        scope(CERT_EXPIRED, identity.not_after, name)
+    if identity.leaf.not_valid_before_utc > now:
+        scope(CERT_NOT_YET_VALID, identity.leaf.not_valid_before_utc, name)
+    return identity
+
+
+def _set_trust(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> Trust:
+    sources = policy.trust
+    if sources.empty:
+        return Trust()
+    try:
+        trust = load_trust(sources, pins=policy.verification.pin)
+    except FileUnusable as error:
+        if policy.verification.evaluates:
+            raise
+        scope(TRUST_UNREADABLE, error)
+        return Trust()
+    if policy.verification.evaluates:
+        context.load_verify_locations(sources.ca_file, sources.ca_path)
+    server = policy.role is Role.SERVER
+    if server and policy.verification.request:
+        for certificate in trust.certificates:
+            context.add_client_ca(certificate)
+    if scope.enabled(INFO):
+        event = TRUSTED_CLIENT_CA if server else TRUSTED_SERVER_CA
+        for certificate in trust.certificates:
+            scope(event, distinguished_name(certificate.subject))
+    return trust
+
+
+def _set_verification(context: SSL.Context, policy: VerificationPolicy) -> None:
+    if not policy.request:
+        context.set_verify(SSL.VERIFY_NONE)
+        return
+    if policy.hosts:
+        prepare_host_checks()
+    mode = SSL.VERIFY_PEER
+    if policy.require:
+        mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+    context.set_verify(mode, verify)
+
+
+def session_scope(policy: TLSPolicy) -> bytes:
+    """The session id context of *policy*, 32 bytes: the service and what it asks of its peers.
+
+    A session made under other rules is then no session at all (CVE-2025-23419), even where
+    contexts share their ticket keys.
+    """
+    rules = repr((policy.service, policy.verification, policy.trust))
+    return hashlib.sha256(rules.encode("utf-8", "backslashreplace")).digest()
+
+
+def _set_sessions(context: SSL.Context, policy: TLSPolicy) -> None:
+    """Set who may resume, and for how long; clients keep their sessions outside of the library."""
+    context.set_session_id(session_scope(policy))
+    keeps = policy.session_resume and policy.role is Role.SERVER
+    context.set_session_cache_mode(SSL.SESS_CACHE_SERVER if keeps else SSL.SESS_CACHE_OFF)
+    context.set_timeout(policy.session_timeout)

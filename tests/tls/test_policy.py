@@ -1,0 +1,79 @@
+"""Tests of the policy values: what cannot be evaluated cannot be made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs.exceptions import FrozenInstanceError
+from twisted.trial.unittest import SynchronousTestCase
+
+from stunnel_tx.tls.policy import Role, TLSPolicy, TrustPolicy, VerificationPolicy
+
+
+class VerificationPolicyTests(SynchronousTestCase):
+    """What may be asked of a peer."""
+
+    def test_nothing_by_default(self) -> None:
+        """Without options no certificate is requested and none is turned down."""
+        policy = VerificationPolicy()
+        self.assertFalse(policy.request)
+        self.assertFalse(policy.evaluates)
+
+    def test_chain_or_pin_evaluates(self) -> None:
+        """Only chain and pin can turn a certificate down."""
+        self.assertTrue(VerificationPolicy(True, True, True).evaluates)
+        self.assertTrue(VerificationPolicy(True, True, False, True).evaluates)
+        self.assertFalse(VerificationPolicy(True, True).evaluates)
+
+    def test_inspects(self) -> None:
+        """The chain alone is the library's business; names and pins are ours."""
+        self.assertFalse(VerificationPolicy(True, True, True).inspects)
+        self.assertTrue(VerificationPolicy(True, True, False, True).inspects)
+        self.assertTrue(VerificationPolicy(True, True, True, emails=("a@b",)).inspects)
+
+    def test_contradictions(self) -> None:
+        """A combination that can never be evaluated is refused when it is made."""
+        rows: tuple[dict[str, Any], ...] = (
+            {"require": True},
+            {"chain": True},
+            {"pin": True},
+            {"request": True, "require": True, "hosts": ("a.example",)},
+            {"request": True, "chain": True, "hosts": ("",)},
+            {"request": True, "chain": True, "emails": ("",)},
+        )
+        for row in rows:
+            self.assertRaises(ValueError, VerificationPolicy, **row)
+
+
+class TLSPolicyTests(SynchronousTestCase):
+    """What one service may want."""
+
+    def test_contradictions(self) -> None:
+        """Values out of range are refused when they are put together."""
+        rows: tuple[dict[str, Any], ...] = (
+            {"role": Role.SERVER},
+            {"role": Role.SERVER, "certificate_files": ("c",), "server_name": "a.example"},
+            {"role": Role.CLIENT, "min_version": 0x0304, "max_version": 0x0303},
+            {"role": Role.CLIENT, "security_level": 6},
+            {"role": Role.CLIENT, "security_level": -1},
+            {"role": Role.CLIENT, "session_timeout": -1},
+            {"role": Role.CLIENT, "verification": VerificationPolicy(True, True, True)},
+        )
+        for row in rows:
+            self.assertRaises(ValueError, TLSPolicy, "s", **row)
+
+    def test_open_upper_bound(self) -> None:
+        """0 as highest version leaves the bound to the library."""
+        self.assertEqual(TLSPolicy("s", Role.CLIENT, min_version=0x0304).max_version, 0)
+
+    def test_values(self) -> None:
+        """Equal policies are one key, and nobody changes them."""
+        policy = TLSPolicy("s", Role.CLIENT)
+        self.assertEqual({policy: 1}[TLSPolicy("s", Role.CLIENT)], 1)
+        self.assertRaises(FrozenInstanceError, setattr, policy, "service", "t")
+
+    def test_trust_is_empty_without_sources(self) -> None:
+        """One source is enough not to be empty."""
+        self.assertTrue(TrustPolicy().empty)
+        self.assertFalse(TrustPolicy("bundle.pem").empty)
+        self.assertFalse(TrustPolicy(ca_path="certs").empty)

@@ -1,0 +1,92 @@
+"""Tests of loading trusted certificates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from stunnel_tx.tls.errors import FileUnusable
+from stunnel_tx.tls.facts import leaf_facts
+from stunnel_tx.tls.policy import TrustPolicy
+from stunnel_tx.tls.trust import load_trust
+from tests.doubles.certificates import PEM, Authority, self_signed
+
+
+class TrustTests(SynchronousTestCase):
+    """Bundles and hashed directories."""
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+        self.one, self.two = Authority("One"), Authority("Two")
+
+    def bundle(self, *parts: bytes) -> TrustPolicy:
+        """A CAfile with *parts*."""
+        path = self.directory / "bundle.pem"
+        path.write_bytes(b"".join(parts))
+        return TrustPolicy(str(path))
+
+    def test_bundle(self) -> None:
+        """Every certificate of the bundle is trusted, in its order; a key in it is ignored."""
+        one, two = (each.cert.public_bytes(PEM) for each in (self.one, self.two))
+        trust = load_trust(self.bundle(two, self.one.issued.key_pem(), b"# x\n", one))
+        self.assertEqual(trust.certificates, (self.two.cert, self.one.cert))
+        self.assertEqual(trust.pins, {})
+
+    def test_directory(self) -> None:
+        """Only files with hashed names count."""
+        self.one.pem(self.directory / "0a1b2c3d.0")
+        self.two.pem(self.directory / "0a1b2c3d.1")
+        for name in ("plain.pem", "0a1b2c3d.r0", "0A1B2C3D.0", "0a1b2c3d.0~"):
+            self.one.pem(self.directory / name)
+        trust = load_trust(TrustPolicy(ca_path=str(self.directory)))
+        self.assertEqual(trust.certificates, (self.one.cert, self.two.cert))
+
+    def test_directory_in_a_future_root(self) -> None:
+        """Before chroot the directory is looked for below the new root."""
+        (self.directory / "certs").mkdir()
+        self.one.pem(self.directory / "certs" / "0a1b2c3d.0")
+        for root in (str(self.directory), f"{self.directory}/"):
+            trust = load_trust(TrustPolicy(ca_path="/certs", chroot=root))
+            self.assertEqual(trust.certificates, (self.one.cert,))
+
+    def test_both(self) -> None:
+        """Bundle and directory add up."""
+        bundle = self.bundle(self.one.cert.public_bytes(PEM))
+        hashed = self.directory / "hashed"
+        hashed.mkdir()
+        self.two.pem(hashed / "00000000.0")
+        trust = load_trust(TrustPolicy(bundle.ca_file, str(hashed)))
+        self.assertEqual(trust.certificates, (self.one.cert, self.two.cert))
+
+    def test_pins(self) -> None:
+        """Two keys of one subject are both good; another subject's key is not."""
+        first, second, other = self_signed("a"), self_signed("a"), self_signed("b")
+        trust = load_trust(
+            self.bundle(first.cert_pem(), second.cert_pem(), other.cert_pem()), pins=True
+        )
+        facts = [leaf_facts(each.cert) for each in (first, second, other)]
+        self.assertEqual(trust.pins[facts[0].subject], {facts[0].spki, facts[1].spki})
+        self.assertEqual(trust.pins[facts[2].subject], {facts[2].spki})
+
+    def test_nothing_found(self) -> None:
+        """Sources without a certificate are refused with a remedy."""
+        text = str(self.assertRaises(FileUnusable, load_trust, self.bundle(b"no PEM\n")))
+        self.assertIn("No trusted certificates found; CAfile needs", text)
+        policy = TrustPolicy(ca_path=str(self.directory))
+        self.assertIn("openssl rehash", str(self.assertRaises(FileUnusable, load_trust, policy)))
+
+    def test_unreadable(self) -> None:
+        """A missing source is named."""
+        missing = str(self.directory / "missing")
+        for policy in (TrustPolicy(missing), TrustPolicy(ca_path=missing)):
+            text = str(self.assertRaises(FileUnusable, load_trust, policy))
+            self.assertIn("missing: No such file or directory", text)
+
+    def test_damaged(self) -> None:
+        """A damaged certificate is counted, so that it can be found."""
+        broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+        policy = self.bundle(self.one.cert.public_bytes(PEM), broken)
+        text = str(self.assertRaises(FileUnusable, load_trust, policy))
+        self.assertIn("certificate number 2 is damaged", text)
