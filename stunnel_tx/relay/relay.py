@@ -1,0 +1,328 @@
+"""The relay: two channels, the two flows between them, and the end of both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stunnel_tx.errors import PeerError
+from stunnel_tx.relay.channel import WANT_READ, WANT_WRITE
+from stunnel_tx.relay.flow import Flow, Outcome, RelayPolicy
+from stunnel_tx.relay.half_close import Event, State, Wait, advance, waiting
+from stunnel_tx.telemetry import events
+from stunnel_tx.tls.binding.records import record_io
+
+__all__ = ["Flow", "Outcome", "Relay", "RelayPolicy"]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stunnel_tx.relay.channel import Channel
+    from stunnel_tx.relay.deadlines import Deadline, Deadlines
+    from stunnel_tx.relay.loop import Loop
+    from stunnel_tx.telemetry.log import Scope
+
+
+class Relay:
+    """Moves bytes between *local* and *remote* until both directions are done.
+
+    *on_end* is called once, with the :class:`Outcome`, after both channels are closed.
+    """
+
+    __slots__ = (
+        "_backward",
+        "_deadline",
+        "_deadlines",
+        "_dirty",
+        "_forward",
+        "_local",
+        "_loop",
+        "_lost",
+        "_on_end",
+        "_policy",
+        "_remote",
+        "_scope",
+        "_stamp",
+        "_truncated",
+        "_view",
+        "peer",
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917 - two sides, and what a relay cannot do without
+        self,
+        loop: Loop,
+        deadlines: Deadlines,
+        local: Channel,
+        remote: Channel,
+        policy: RelayPolicy,
+        scope: Scope,
+        peer: str,
+        on_end: Callable[[Outcome], None],
+    ) -> None:
+        self._loop = loop
+        self._deadlines = deadlines
+        self._local = local
+        self._remote = remote
+        self._policy = policy
+        self._scope = scope
+        self.peer = peer
+        self._on_end: Callable[[Outcome], None] | None = on_end
+        self._forward = Flow(local, remote)
+        self._backward = Flow(remote, local)
+        self._view = record_io().view
+        self._dirty = True
+        self._truncated = 0
+        self._stamp = 0.0
+        self._lost: PeerError | None = None
+        self._deadline: Deadline | None = None
+
+    def start(self, *, eager: bool = False) -> None:
+        """Begin; *eager* when a channel may hold bytes that raise no readiness any more."""
+        self._stamp = self._deadlines.now()
+        self._settle()
+        if eager and self._on_end is not None:
+            self._local_ready(0)
+        if eager and self._on_end is not None:
+            self._remote_ready(0)
+
+    @property
+    def moved(self) -> tuple[int, int]:
+        """Bytes given to the local and to the remote side so far."""
+        return self._backward.moved, self._forward.moved
+
+    def abort(self, *, reset: bool) -> None:
+        """End now, from outside; *reset* as in :meth:`Channel.close`."""
+        if self._on_end is not None:
+            self._finish(local_reset=reset, remote_reset=reset, failed=True)
+
+    # --- readiness -------------------------------------------------------------------------
+
+    def _local_ready(self, _event: int) -> None:
+        self._ready(self._forward, self._backward)
+
+    def _remote_ready(self, _event: int) -> None:
+        self._ready(self._backward, self._forward)
+
+    def _ready(self, outgoing: Flow, incoming: Flow) -> None:
+        """The source of *outgoing*, which is the sink of *incoming*, is ready for something."""
+        if self._on_end is None:
+            return
+        self._stamp = self._deadlines.now()
+        try:
+            if incoming.pending is not None or incoming.state is State.CLOSING:
+                self._flush(incoming)
+            if outgoing.reading and self._on_end is not None:
+                self._pump(outgoing)
+        except PeerError as error:
+            self._broken(error)
+            return
+        if self._dirty and self._on_end is not None:
+            self._settle()
+
+    def _pump(self, flow: Flow) -> None:
+        """Read one chunk and write it on."""
+        source = flow.source
+        while True:
+            length = source.read() if self._lost is None else self._read_last(flow)
+            if length > 0:
+                more = source.more
+                if flow.state is State.OPEN:
+                    try:
+                        done = flow.sink.write(self._view, length)
+                    except PeerError as error:
+                        self._sink_lost(flow, error)
+                        return
+                    if done != length:
+                        self._hold(flow, done, length)
+                        return
+                    flow.moved += length
+                if flow.read_want != WANT_READ:
+                    flow.read_want = WANT_READ
+                    self._dirty = True
+                if more:
+                    continue
+            elif length == 0:
+                self._ended(flow)
+            elif length != flow.read_want:
+                flow.read_want = length
+                self._dirty = True
+            return
+
+    def _hold(self, flow: Flow, done: int, length: int) -> None:
+        """The sink took *done* bytes of *length* (or WANT_*): keep the rest, pause the source."""
+        if done < 0:
+            flow.write_want = done
+            done = 0
+        else:
+            flow.write_want = WANT_WRITE
+        flow.moved += done
+        flow.pending = memoryview(bytes(self._view[done:length]))
+        self._dirty = True
+
+    def _flush(self, flow: Flow) -> None:
+        """Write what is pending, then go on with whatever waited for it."""
+        if flow.pending is not None:
+            length = len(flow.pending)
+            try:
+                done = flow.sink.write(flow.pending, length)
+            except PeerError as error:
+                self._sink_lost(flow, error)
+                return
+            if done != length:
+                if done > 0:
+                    flow.moved += done
+                    flow.pending = flow.pending[done:]
+                elif done != flow.write_want:
+                    flow.write_want = done
+                    self._dirty = True
+                return
+            flow.moved += length
+            flow.pending = None
+            flow.write_want = WANT_WRITE
+            self._dirty = True
+            if flow.state is State.OPEN:
+                # What OpenSSL already holds raises no readiness: look before waiting.
+                self._pump(flow)
+                return
+            flow.state = advance(flow.state, Event.DRAINED)
+        if flow.state is State.CLOSING:
+            self._close_sink(flow)
+
+    # --- the end of one direction ----------------------------------------------------------
+
+    def _sink_lost(self, flow: Flow, error: PeerError) -> None:
+        """The sink takes no more; a plain remote side may still have an answer to give."""
+        if flow is not self._forward or flow.sink.kind == "TLS" or self._lost is not None:
+            raise error
+        self._scope(events.SOCKET_ERROR, error, self.peer)
+        self._lost = error
+        flow.pending = None
+        flow.state = advance(flow.state, Event.LOST)
+        self._dirty = True
+
+    def _read_last(self, flow: Flow) -> int:
+        """Read while the remote side is lost: its error after its last byte is its end."""
+        try:
+            return flow.source.read()
+        except PeerError:
+            if flow is self._forward:
+                raise
+            return 0
+
+    def _ended(self, flow: Flow) -> None:
+        """The source has no more bytes."""
+        source = flow.source
+        self._dirty = True
+        if source.truncated:
+            self._truncated += 1
+            self._scope(events.TLS_TRUNCATED)
+            if self._policy.require_close_notify:
+                self._scope(events.TRUNCATION_RESET)
+                self._finish(
+                    local_reset=source is not self._local,
+                    remote_reset=source is not self._remote,
+                    failed=True,
+                )
+                return
+        else:
+            self._scope(events.TLS_CLOSED if source.kind == "TLS" else events.READ_CLOSED)
+        flow.state = advance(flow.state, Event.END)
+        if flow.state is State.DRAINING:
+            flow.state = advance(flow.state, Event.DRAINED)
+            self._close_sink(flow)
+        else:
+            self._finish_if_done()
+
+    def _close_sink(self, flow: Flow) -> None:
+        self._dirty = True
+        try:
+            want = flow.sink.shutdown_write()
+        except PeerError as error:
+            self._sink_lost(flow, error)
+            self._finish_if_done()
+            return
+        if want:
+            flow.write_want = want
+            flow.state = advance(flow.state, Event.BLOCKED)
+            return
+        if flow.sink.kind == "TLS":
+            self._scope(events.CLOSE_NOTIFY_SENT)
+        flow.state = advance(flow.state, Event.CLOSED)
+        self._finish_if_done()
+
+    def _finish_if_done(self) -> None:
+        if self._forward.state is State.DONE and self._backward.state is State.DONE:
+            self._finish(local_reset=False, remote_reset=False, failed=self._lost is not None)
+
+    # --- interest and time-outs ------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Tell the loop what this relay waits for, and see to the right time-out."""
+        self._dirty = False
+        forward, backward = self._forward, self._backward
+        self._watch(
+            self._local, forward.read_interest(), backward.write_interest(), self._local_ready
+        )
+        self._watch(
+            self._remote, backward.read_interest(), forward.write_interest(), self._remote_ready
+        )
+        if self._deadline is None or backward.state is State.DONE:
+            self._arm()
+
+    def _watch(
+        self, channel: Channel, read: int, write: int, callback: Callable[[int], None]
+    ) -> None:
+        if channel.read_fd == channel.write_fd:
+            self._loop.watch(channel.read_fd, read | write, callback)
+        else:
+            self._loop.watch(channel.read_fd, read, callback)
+            self._loop.watch(channel.write_fd, write, callback)
+
+    def _limit(self) -> tuple[Wait, float]:
+        wait = waiting(self._forward.state, self._backward.state)
+        return wait, self._policy.close if wait is Wait.CLOSE else self._policy.idle
+
+    def _arm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        _wait, limit = self._limit()
+        if limit >= 0:
+            passed = self._deadlines.now() - self._stamp
+            self._deadline = self._deadlines.after(max(0.0, limit - passed), self._expired)
+
+    def _expired(self) -> None:
+        self._deadline = None
+        if self._on_end is None:
+            return
+        wait, limit = self._limit()
+        if self._deadlines.now() - self._stamp < limit:
+            # Something happened meanwhile: wait for the rest.
+            self._arm()
+        elif wait is Wait.CLOSE:
+            self._scope(events.CLOSE_TIMEOUT)
+            self._finish(local_reset=False, remote_reset=False, failed=False)
+        else:
+            self._scope(events.IDLE_TIMEOUT)
+            reset = self._policy.reset
+            self._finish(local_reset=reset, remote_reset=reset, failed=True)
+
+    # --- the end of the whole --------------------------------------------------------------
+
+    def _broken(self, error: PeerError) -> None:
+        self._scope(events.SOCKET_ERROR, error, self.peer)
+        reset = self._policy.reset
+        self._finish(local_reset=reset, remote_reset=reset, failed=True)
+
+    def _finish(self, *, local_reset: bool, remote_reset: bool, failed: bool) -> None:
+        on_end, self._on_end = self._on_end, None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        for channel, reset in ((self._local, local_reset), (self._remote, remote_reset)):
+            self._loop.forget(channel.read_fd)
+            if channel.write_fd != channel.read_fd:
+                self._loop.forget(channel.write_fd)
+            channel.close(reset=reset)
+        to_local, to_remote = self.moved
+        if on_end is not None:
+            on_end(Outcome(local_reset, remote_reset, to_local, to_remote, self._truncated, failed))
