@@ -1,0 +1,207 @@
+"""From one service's settings to the frozen policies its tunnels run by."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import socket
+import string
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+
+from stunnel_tx.configuration.addresses import EndpointString, HostPort, UnixPath
+from stunnel_tx.errors import OperatingError
+from stunnel_tx.relay.flow import RelayPolicy
+from stunnel_tx.service.addresses import ThreadResolver, fixed_address
+from stunnel_tx.service.privileges import find_group, find_user
+from stunnel_tx.service.sockets import UnixOwner, option_settings
+from stunnel_tx.service.targets import EndpointTarget
+from stunnel_tx.telemetry import events
+from stunnel_tx.tls.context import build_context
+from stunnel_tx.tls.policy import Role, TLSPolicy, TrustPolicy, VerificationPolicy
+from stunnel_tx.tunnel.destination import AddressTarget, Connector, Destination, NameTarget
+from stunnel_tx.tunnel.runtime import ServicePolicy
+from stunnel_tx.tunnel.sockets import OptionSetting
+
+if TYPE_CHECKING:
+    import itertools
+    from collections.abc import Callable
+
+    from stunnel_tx.configuration.model import Settings
+    from stunnel_tx.telemetry.log import Scope
+    from stunnel_tx.tls.passphrases import Passphrases
+    from stunnel_tx.tunnel.destination import Target
+
+#: Send buffer of a plain remote socket, in bytes: equal to one chunk of the relay. Larger
+#: ones cost cache misses, smaller ones wake-ups.
+BACKEND_SEND_BUFFER: Final = 131072
+
+_UNIQUE_ALPHABET: Final = string.digits + string.ascii_letters
+_UNIQUE_LENGTH: Final = 22
+
+
+@frozen(eq=False)
+class Blueprint:
+    """One service ready to run: where it listens, and the policy of its tunnels."""
+
+    name: str
+    accept: tuple[HostPort | UnixPath | EndpointString, ...]
+    accept_options: tuple[OptionSetting, ...]
+    owner: UnixOwner
+    policy: ServicePolicy
+
+
+def connection_ids(kind: str, sequence: itertools.count[int]) -> Callable[[], str]:
+    """A source of log ids of the given ``logId`` kind."""
+    if kind == "unique":
+        return lambda: "".join(secrets.choice(_UNIQUE_ALPHABET) for _ in range(_UNIQUE_LENGTH))
+    if kind == "thread":
+        thread = str(threading.get_native_id())
+        return lambda: thread
+    if kind == "process":
+        return lambda: str(os.getpid())
+    return lambda: str(next(sequence))
+
+
+def build_service(
+    settings: Settings,
+    reactor: Any,
+    scope: Scope,
+    passphrases: Passphrases,
+    sequence: itertools.count[int],
+) -> Blueprint:
+    """Read the files and resolve the names of one service.
+
+    Raises :class:`~stunnel_tx.errors.OperatingError`.
+    """
+    scope(events.INITIALIZING_SERVICE, settings.name)
+    client = bool(settings["client"])
+    socket_options = settings["socket"]
+    tls = build_context(tls_policy(settings), scope, passphrases)
+    policy = ServicePolicy(
+        name=settings.name,
+        client=client,
+        tls=tls,
+        destination=build_destination(settings, reactor, scope),
+        busy=settings["TIMEOUTbusy"],
+        relay=RelayPolicy(
+            idle=settings["TIMEOUTidle"],
+            close=settings["TIMEOUTclose"],
+            reset=settings["reset"],
+            require_close_notify=settings["requireCloseNotify"],
+        ),
+        threshold=settings["debug"].level,
+        identify=connection_ids(settings["logId"], sequence),
+        local_options=option_settings(socket_options, "l"),
+    )
+    return Blueprint(
+        name=settings.name,
+        accept=settings["accept"],
+        accept_options=option_settings(socket_options, "a"),
+        owner=UnixOwner(
+            find_user(settings["setuid"]) or -1,
+            find_group(settings["setgid"]) or -1,
+        ),
+        policy=policy,
+    )
+
+
+def tls_policy(settings: Settings) -> TLSPolicy:
+    """The TLS part of one service."""
+    flags = settings["verification"]
+    hosts = settings["checkHost"]
+    client = bool(settings["client"])
+    options = settings["options"]
+    return TLSPolicy(
+        service=settings.name,
+        role=Role.CLIENT if client else Role.SERVER,
+        certificate_files=settings["cert"],
+        key_file=settings["key"] or None,
+        trust=TrustPolicy(settings["CAfile"] or None, settings["CApath"] or None),
+        verification=VerificationPolicy(
+            request=flags.request,
+            require=flags.require,
+            chain=flags.chain,
+            pin=flags.pin,
+            hosts=hosts,
+            emails=settings["checkEmail"],
+            addresses=settings["checkIP"],
+        ),
+        min_version=settings["sslVersionMin"],
+        max_version=settings["sslVersionMax"],
+        ciphers=settings["ciphers"],
+        ciphersuites=settings["ciphersuites"],
+        groups=settings["curves"],
+        security_level=settings["securityLevel"],
+        options_set=options.set,
+        options_clear=options.clear,
+        server_name=server_name(settings) if client else None,
+        renegotiation=settings["renegotiation"],
+        session_resume=settings["sessionResume"],
+        session_timeout=settings["sessionCacheTimeout"],
+    )
+
+
+def server_name(settings: Settings) -> str | None:
+    """What a client service sends as SNI: its ``sni``, else the host of its first ``connect``.
+
+    None for nothing: ``sni`` left empty, no host given, or an IP address (RFC 6066 §3).
+    """
+    if settings.is_set("sni"):
+        return settings["sni"] or None
+    for address in settings["connect"][:1]:
+        if isinstance(address, HostPort) and address.host and not is_ip(address.host):
+            return address.host
+    return None
+
+
+def is_ip(text: str) -> bool:
+    """True for an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def build_destination(settings: Settings, reactor: Any, scope: Scope) -> Destination:
+    """The targets of ``connect``, resolved now unless ``delay`` says later.
+
+    A name that does not resolve is left out with an error line when others do; when none
+    does, all are looked up for each connection, as with ``delay = yes``.
+    """
+    addresses = settings["connect"]
+    options = option_settings(settings["socket"], "r")
+    if not settings["client"] and not any(each.name == "SO_SNDBUF" for each in options):
+        send_buffer = OptionSetting(
+            "SO_SNDBUF", socket.SOL_SOCKET, socket.SO_SNDBUF, BACKEND_SEND_BUFFER
+        )
+        options = (*options, send_buffer)
+    connector = Connector(options, settings["TIMEOUTconnect"], settings["local"])
+    targets: list[Target] = []
+    missing = 0
+    for address in addresses:
+        if isinstance(address, EndpointString):
+            targets.append(EndpointTarget(address.text, reactor))
+        elif settings["delay"] and isinstance(address, HostPort):
+            targets.append(_later(address, reactor))
+        else:
+            try:
+                found = fixed_address(address)
+            except OperatingError as error:
+                missing += 1
+                scope(events.RESOLVE_FAILED, address, error)
+            else:
+                targets.extend(AddressTarget(each) for each in found)
+    delayed = bool(settings["delay"])
+    if missing and not targets:
+        delayed = True
+        targets = [_later(address, reactor) for address in addresses]
+    return Destination(targets, connector, round_robin=settings["failover"] == "rr" and not delayed)
+
+
+def _later(address: HostPort, reactor: Any) -> Target:
+    return NameTarget(address.host or "", address.port, ThreadResolver(reactor))

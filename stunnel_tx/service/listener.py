@@ -1,0 +1,208 @@
+"""A listener: accepts connections for one service, and survives reloads.
+
+Its port comes from a Twisted endpoint. Where the port is a plain listening socket, connections
+are accepted here, in batches and without a Twisted transport in between; any other port gives
+its transports to a factory, and each is detached or bridged.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from twisted.internet import tcp, unix
+from twisted.internet.protocol import Factory, Protocol
+
+from stunnel_tx.relay.loop import READ, accept
+from stunnel_tx.service.sockets import OwnedPort
+from stunnel_tx.telemetry import events
+from stunnel_tx.tunnel.bridge import detach, to_socket
+from stunnel_tx.tunnel.sockets import address_text, is_inet
+from stunnel_tx.tunnel.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
+
+    from stunnel_tx.tunnel.runtime import Runtime, ServicePolicy
+
+#: Connections accepted before other descriptors get their turn.
+BATCH: Final = 32
+
+#: Seconds without accepting when descriptors or memory have run out.
+PAUSE: Final = 1.0
+
+_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Listener:
+    """One listening address; :attr:`policy` is that of the service it serves now."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        endpoint: IStreamServerEndpoint,
+        policy: ServicePolicy,
+        limit: Callable[[], int],
+    ) -> None:
+        self.endpoint = endpoint
+        self.policy = policy
+        self._runtime = runtime
+        self._limit = limit
+        self._scope = runtime.log.main
+        self._port: IListeningPort | None = None
+        self._socket: socket.socket | None = None
+        self._suspended = False
+        self._batch = 1
+        self._family = 0
+
+    # --- opening and closing ---------------------------------------------------------------
+
+    def open(self) -> Any:
+        """Listen, without accepting yet; a Deferred with the port, or OSError and the like."""
+        return self.endpoint.listen(_Factory(self)).addCallback(self._opened)
+
+    def _opened(self, port: IListeningPort) -> Listener:
+        self._port = port
+        if isinstance(port, OwnedPort):
+            self._socket = port.socket
+        elif type(port) in {tcp.Port, unix.Port} and isinstance(
+            getattr(port, "factory", None), _Factory
+        ):
+            # Nothing wraps our factory, so that accepting is all the port would do.
+            plain = cast("tcp.Port", port)
+            plain.stopReading()
+            self._socket = plain.socket
+        if self._socket is not None:
+            self._family = int(self._socket.family)
+        return self
+
+    @property
+    def fd(self) -> int:
+        """The listening descriptor, -1 when there is none of ours."""
+        return self._socket.fileno() if self._socket is not None else -1
+
+    def where(self) -> str:
+        """The address listened on, as log lines show it."""
+        if self._socket is not None:
+            return address_text(self._socket.getsockname())
+        host: Any = self._port.getHost() if self._port is not None else None
+        if hasattr(host, "port"):
+            return f"{host.host}:{host.port}"
+        return str(getattr(host, "name", None) or self.endpoint)
+
+    def start(self) -> None:
+        """Begin, or go on, to accept."""
+        if self._socket is not None and not self._suspended:
+            self._runtime.loop.watch(self._socket.fileno(), READ, self._accept)
+
+    def close(self) -> Any:
+        """Stop accepting and close the port; a Deferred."""
+        if self._socket is not None:
+            self._runtime.loop.forget(self._socket.fileno())
+            self._socket = None
+        port, self._port = self._port, None
+        return port.stopListening() if port is not None else None
+
+    # --- accepting -------------------------------------------------------------------------
+
+    def _accept(self, _event: int) -> None:
+        listening = self._socket
+        for accepted in range(self._batch):
+            if listening is None or listening is not self._socket:
+                return
+            try:
+                sock, address = accept(listening, self._family)
+            except BlockingIOError:
+                self._batch = max(1, accepted)
+                return
+            except OSError as error:
+                self._accept_failed(error)
+                return
+            self.welcome(sock, address)
+        # Grows with a crowd only: to look for one more after each newcomer is a wasted call.
+        self._batch = min(2 * self._batch, BATCH)
+
+    def _accept_failed(self, error: OSError) -> None:
+        if error.errno in {errno.ECONNABORTED, errno.EINTR, errno.EPROTO, errno.EPERM}:
+            # One connection went away before it was accepted, or was filtered.
+            return
+        self._scope(events.ACCEPT_FAILED, self.where(), error.strerror)
+        if error.errno in _EXHAUSTED:
+            self._scope(events.SUSPENDED)
+        self._suspended = True
+        self._runtime.loop.forget(self.fd)
+        self._runtime.deadlines.after(PAUSE, self._resume)
+
+    def _resume(self) -> None:
+        self._suspended = False
+        if self._socket is not None:
+            self._scope(events.RESUMED_ACCEPTING)
+            self.start()
+
+    def welcome(self, sock: socket.socket, address: object) -> None:
+        """Make a tunnel of an accepted, non-blocking socket."""
+        runtime, policy = self._runtime, self.policy
+        limit = self._limit()
+        if len(runtime.tunnels) >= limit:
+            runtime.counters.refused_by_limit += 1
+            self._scope(events.TOO_MANY, limit)
+            sock.close()
+            return
+        peer = address_text(address)
+        self._scope(events.ACCEPTED_DEBUG, policy.name, sock.fileno(), peer)
+        Tunnel(runtime, policy, sock, peer).start(inet=is_inet(self._family))
+
+    def welcome_transport(self, transport: Any) -> Protocol | None:
+        """Make a tunnel of a Twisted transport; the protocol to go on with when it is bridged."""
+        peer = _peer_text(transport.getPeer())
+        sock = detach(transport)
+        protocol = None
+        if sock is None:
+            sock, protocol = to_socket(transport, self._runtime.reactor)
+        self._family = int(sock.family)
+        self.welcome(sock, peer)
+        return protocol
+
+
+def _peer_text(address: Any) -> str:
+    if hasattr(address, "port"):
+        return f"{address.host}:{address.port}"
+    return address_text(getattr(address, "name", "") or "")
+
+
+class _Factory(Factory):
+    """Takes connections from ports that insist on making transports."""
+
+    noisy = False
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        """A protocol that gives its transport away as soon as it is connected."""
+        return _Newcomer(self.listener)
+
+
+class _Newcomer(Protocol):
+    """The first and only protocol a wrapped transport sees; forwards to its bridge."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._bridge: Protocol | None = None
+
+    def connectionMade(self) -> None:
+        """Give the transport to a tunnel."""
+        self._bridge = self._listener.welcome_transport(self.transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes of a bridged transport."""
+        if self._bridge is not None:
+            self._bridge.dataReceived(data)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """The end of a bridged transport."""
+        if self._bridge is not None and reason is not None:
+            self._bridge.connectionLost(reason)

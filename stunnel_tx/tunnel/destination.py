@@ -1,0 +1,211 @@
+"""Find and connect the remote side of a tunnel: targets, fail-over, delayed names."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import socket
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from attrs import frozen
+
+from stunnel_tx.errors import DeadlineExceeded, PeerRefused, StunnelTxError
+from stunnel_tx.relay.loop import WRITE
+from stunnel_tx.telemetry import events
+from stunnel_tx.tunnel.sockets import OptionSetting, address_text, apply_options, is_inet
+from stunnel_tx.tunnel.task import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stunnel_tx.telemetry.log import Scope
+    from stunnel_tx.tunnel.task import Task
+
+#: A listening UNIX socket with a full queue cannot be waited for; try again this often (s).
+_QUEUE_FULL: Final = 0.25
+
+#: Targets tried for one connection at most, however many addresses a name resolves to.
+MAX_TARGETS: Final = 64
+
+
+@frozen
+class SocketAddress:
+    """A resolved address: what ``socket.connect`` wants."""
+
+    family: int
+    address: Any
+
+    def __str__(self) -> str:
+        return address_text(self.address)
+
+
+class Target(Protocol):
+    """One line of ``connect``; stands for one or more addresses, or an endpoint."""
+
+    async def open(self, task: Task, connector: Connector, scope: Scope) -> socket.socket:
+        """A connected socket, non-blocking."""
+
+
+class Resolver(Protocol):
+    """Looks a name up while tunnels wait for it."""
+
+    async def resolve(self, task: Task, host: str, port: int | str) -> Sequence[SocketAddress]:
+        """All addresses; raises :class:`~stunnel_tx.errors.StunnelTxError` for none."""
+
+
+@frozen
+class Connector:
+    """How outgoing sockets are made: options, source address, and TIMEOUTconnect in seconds."""
+
+    options: tuple[OptionSetting, ...]
+    timeout: float
+    source: str | None = None
+
+    async def open(self, task: Task, target: SocketAddress, scope: Scope) -> socket.socket:
+        """Connect to *target*.
+
+        Raises :class:`OSError`, or :class:`~stunnel_tx.errors.DeadlineExceeded`.
+        """
+        scope(events.CONNECTING, target)
+        sock = socket.socket(target.family, socket.SOCK_STREAM | _NON_BLOCKING)
+        try:
+            if not _NON_BLOCKING:
+                sock.setblocking(False)
+            if is_inet(target.family):
+                apply_options(sock, self.options, scope, "remote")
+                if self.source is not None:
+                    sock.bind((self.source, 0))
+            with task.limit("TIMEOUTconnect", self.timeout):
+                await _connect(task, sock, target.address)
+        except BaseException:
+            sock.close()
+            raise
+        scope(events.CONNECTED, target)
+        return sock
+
+
+_NON_BLOCKING: Final = getattr(socket, "SOCK_NONBLOCK", 0)
+
+
+async def _connect(task: Task, sock: socket.socket, address: Any) -> None:
+    code = sock.connect_ex(address)
+    while code == errno.EAGAIN:
+        await task.sleep(_QUEUE_FULL)
+        code = sock.connect_ex(address)
+    if code == errno.EINPROGRESS:
+        await task.ready(sock.fileno(), WRITE)
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+@frozen
+class AddressTarget:
+    """One address, known since the start."""
+
+    address: SocketAddress
+
+    async def open(self, task: Task, connector: Connector, scope: Scope) -> socket.socket:
+        """See :class:`Target`."""
+        return await connector.open(task, self.address, scope)
+
+
+@frozen
+class NameTarget:
+    """A name looked up for each connection (``delay = yes``)."""
+
+    host: str
+    port: int | str
+    resolver: Resolver
+
+    async def open(self, task: Task, connector: Connector, scope: Scope) -> socket.socket:
+        """See :class:`Target`: the first address that answers, in the resolver's order."""
+        try:
+            found = await self.resolver.resolve(task, self.host, self.port)
+        except StunnelTxError as error:
+            if _not_ours(error):
+                raise
+            scope(events.RESOLVE_FAILED, self.host, error)
+            raise Reported(str(error)) from error
+        last: Exception = PeerRefused("No remote host resolved")
+        for address in found[:MAX_TARGETS]:
+            try:
+                return await connector.open(task, address, scope)
+            except (OSError, DeadlineExceeded) as error:
+                report_failure(scope, address, error)
+                last = error
+        raise Reported(str(last)) from last
+
+
+class Reported(StunnelTxError):
+    """A failure that has its log line already."""
+
+
+def report_failure(scope: Scope, target: object, error: Exception) -> None:
+    """Log why *target* could not be connected."""
+    if isinstance(error, DeadlineExceeded):
+        scope(events.CONNECT_TIMEOUT, target)
+    elif isinstance(error, OSError):
+        scope(events.CONNECT_ERROR, target, f"{error.strerror} ({error.errno})")
+    else:
+        scope(events.CONNECT_ERROR, target, error)
+
+
+class Destination:
+    """All targets of a service and the order in which they are tried."""
+
+    def __init__(
+        self, targets: Sequence[Target], connector: Connector, *, round_robin: bool = False
+    ) -> None:
+        self._targets = tuple(targets)
+        self._connector = connector
+        self._round_robin = round_robin and len(self._targets) > 1
+        # A random start spreads the load of many processes with the same configuration.
+        self._next = random.randrange(len(self._targets)) if self._round_robin else 0  # noqa: S311
+
+    async def connect(self, task: Task, scope: Scope) -> socket.socket:
+        """A connected socket to the first target that answers.
+
+        Raises :class:`~stunnel_tx.errors.PeerRefused` when none does.
+        """
+        targets = self._targets
+        first = 0
+        if self._round_robin:
+            first = self._next
+            self._next = (first + 1) % len(targets)
+            scope(events.FAILOVER_RR, first)
+        elif len(targets) > 1:
+            scope(events.FAILOVER_PRIO)
+        for step in range(len(targets)):
+            target = targets[(first + step) % len(targets)]
+            try:
+                return await target.open(task, self._connector, scope)
+            except Reported:
+                continue
+            except (OSError, StunnelTxError) as error:
+                if _not_ours(error):
+                    raise
+                report_failure(scope, target, error)
+        scope(events.NO_MORE_ADDRESSES)
+        raise PeerRefused("No more addresses to connect")
+
+
+def _not_ours(error: Exception) -> bool:
+    """True for a deadline or a cancellation that concerns the whole tunnel."""
+    if isinstance(error, DeadlineExceeded):
+        return error.option != "TIMEOUTconnect"
+    return isinstance(error, Cancelled)
+
+
+__all__ = [
+    "AddressTarget",
+    "Connector",
+    "Destination",
+    "NameTarget",
+    "Reported",
+    "Resolver",
+    "SocketAddress",
+    "Target",
+    "report_failure",
+]

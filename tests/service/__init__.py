@@ -1,0 +1,3 @@
+"""Tests of stunnel_tx.service."""
+
+from __future__ import annotations
