@@ -1,0 +1,1 @@
+"""Tests of stunnel_tx.demo."""
