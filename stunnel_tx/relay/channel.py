@@ -121,7 +121,7 @@ class PlainChannel:
 class PipeChannel:
     """Two descriptors that are not sockets: standard input and output, pipes, a terminal."""
 
-    __slots__ = ("_write_closed", "more", "read_fd", "truncated", "view", "write_fd")
+    __slots__ = ("more", "read_fd", "truncated", "view", "write_fd")
 
     kind: str = "socket"
 
@@ -131,7 +131,6 @@ class PipeChannel:
         self.view = record_io().view
         self.more = False
         self.truncated = False
-        self._write_closed = False
         for fd in (read_fd, write_fd):
             os.set_blocking(fd, False)
 
@@ -160,9 +159,10 @@ class PipeChannel:
 
     def shutdown_write(self) -> int:
         """See :class:`Channel`; a pipe is closed, a shared descriptor cannot be."""
-        if self.write_fd != self.read_fd and not self._write_closed:
-            self._write_closed = True
+        if self.write_fd != self.read_fd:
             os.close(self.write_fd)
+            # The number may soon be that of another tunnel's socket.
+            self.write_fd = self.read_fd
         return 0
 
     def close(self, *, reset: bool = False) -> None:

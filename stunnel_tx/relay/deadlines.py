@@ -93,13 +93,17 @@ class Deadlines:
                 # Popped one by one: a callback may cancel its neighbours.
                 while bucket:
                     bucket.pop().callback()
-                del self._buckets[heappop(self._order)]
+                # Unless a callback has closed it all.
+                if self._order:
+                    del self._buckets[heappop(self._order)]
         finally:
             # Also when a callback failed: the others still have their time to keep.
             self._arm()
 
     def close(self) -> None:
         """Forget everything and stop the timer."""
+        for bucket in self._buckets.values():
+            bucket.clear()
         self._buckets.clear()
         self._order.clear()
         self._arm()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import select
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
@@ -133,7 +134,9 @@ class EpollLoop:
         """See :class:`Loop`."""
         self._callbacks.pop(fd, None)
         if self._interest.pop(fd, None) is not None:
-            self._epoll.unregister(fd)
+            # Whoever closed it before has taken it out of the kernel's table as well.
+            with suppress(OSError):
+                self._epoll.unregister(fd)
 
     def close(self) -> None:
         """See :class:`Loop`."""

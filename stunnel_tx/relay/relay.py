@@ -234,8 +234,12 @@ class Relay:
 
     def _close_sink(self, flow: Flow) -> None:
         self._dirty = True
+        sink = flow.sink
+        if sink.write_fd != sink.read_fd:
+            # A pipe is closed now, and a closed descriptor cannot be forgotten.
+            self._loop.forget(sink.write_fd)
         try:
-            want = flow.sink.shutdown_write()
+            want = sink.shutdown_write()
         except PeerError as error:
             self._sink_lost(flow, error)
             self._finish_if_done()

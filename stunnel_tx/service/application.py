@@ -117,11 +117,11 @@ class Application:
         return tuple(listener.where() for listener in self._listeners.values())
 
     def _callback_failed(self, fd: int, error: BaseException) -> None:
-        """A bug: say so, and drop the tunnel it happened in."""
+        """A bug: say so, and drop the tunnel it happened in; a listener goes on."""
         runtime = self.runtime
-        runtime.loop.forget(fd)
         runtime.fault(self._scope, "the relay", error)
         for tunnel in [each for each in runtime.tunnels if each.uses(fd)]:
+            runtime.loop.forget(fd)
             tunnel.abort()
 
     # --- reading ---------------------------------------------------------------------------

@@ -79,7 +79,7 @@ class Connector:
             with task.limit("TIMEOUTconnect", self.timeout):
                 await _connect(task, sock, target.address)
         except BaseException:
-            sock.close()
+            task.close(sock)
             raise
         scope(events.CONNECTED, target)
         return sock
@@ -106,6 +106,9 @@ class AddressTarget:
 
     address: SocketAddress
 
+    def __str__(self) -> str:
+        return str(self.address)
+
     async def open(self, task: Task, connector: Connector, scope: Scope) -> socket.socket:
         """See :class:`Target`."""
         return await connector.open(task, self.address, scope)
@@ -118,6 +121,9 @@ class NameTarget:
     host: str
     port: int | str
     resolver: Resolver
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
 
     async def open(self, task: Task, connector: Connector, scope: Scope) -> socket.socket:
         """See :class:`Target`: the first address that answers, in the resolver's order."""

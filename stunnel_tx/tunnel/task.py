@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from stunnel_tx.errors import DeadlineExceeded, StunnelTxError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Coroutine, Generator
     from types import TracebackType
 
@@ -125,6 +126,11 @@ class Task:
             self._loop.forget(fd)
             raise
         return event
+
+    def close(self, sock: socket.socket) -> None:
+        """Close a socket that this task may have waited for."""
+        self._loop.forget(sock.fileno())
+        sock.close()
 
     async def sleep(self, seconds: float) -> None:
         """Wait; the deadlines' tolerance applies."""
