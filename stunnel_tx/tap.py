@@ -19,7 +19,7 @@ The configuration is read before twistd becomes a daemon: its mistakes appear on
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, NoReturn, cast
 
 from twisted.application import service
 from twisted.python import usage
@@ -27,9 +27,12 @@ from twisted.python import usage
 from stunnel_tx.cli import DEFAULT_CONFIGURATION
 from stunnel_tx.errors import StunnelTxError
 from stunnel_tx.service.information import introduce
+from stunnel_tx.service.logs import FAILED_START_LEVEL
 from stunnel_tx.telemetry.log import Log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stunnel_tx.service.lifecycle import Lifecycle, LifecycleReactor
 
 
@@ -82,8 +85,9 @@ class TunnelService(service.Service):
 
     name = "stunnel"
 
-    def __init__(self, lifecycle: Lifecycle) -> None:
+    def __init__(self, lifecycle: Lifecycle, detached: Callable[[], bool] = bool) -> None:
         self._lifecycle = lifecycle
+        self._detached = detached
 
     def privilegedStartService(self) -> None:
         """Open every listener, with the rights twistd was started with."""
@@ -106,10 +110,27 @@ class TunnelService(service.Service):
         super().stopService()  # type: ignore[no-untyped-call]
         self._lifecycle.finish()
 
-    def _give_up(self, error: StunnelTxError) -> None:
-        """End twistd without a traceback: the operator is at fault, and has been told why."""
+    def _give_up(self, error: StunnelTxError) -> NoReturn:
+        """End twistd: the operator is at fault, and is told why without a traceback.
+
+        The parent of a daemon waits for an exception of its child, of which it shows the
+        text; nobody sees the child's own traceback.
+        """
+        if self._detached():
+            self._lifecycle.abandon(error, hand_to_twistd)
+            raise error
         self._lifecycle.abandon(error)
         raise SystemExit(1) from error
+
+
+def hand_to_twistd(log: Log) -> None:
+    """Put the lines of a failed start into the log of twistd, as a daemon has no terminal."""
+    from twisted.logger import Logger
+
+    logger = Logger("stunnel_tx")
+    for level, _, text in log.take_pending():
+        if level <= FAILED_START_LEVEL:
+            logger.info("{text}", text=text)
 
 
 def makeService(options: Options) -> service.IService:
@@ -122,4 +143,10 @@ def makeService(options: Options) -> service.IService:
     if lifecycle is None:
         raise usage.UsageError("the options have not been parsed")
     globalLogPublisher.addObserver(LogObserver(lifecycle.scope))
-    return TunnelService(lifecycle)
+    runner = options.parent
+
+    def detached() -> bool:
+        """True in the child of twistd; other runners never detach."""
+        return runner is not None and not runner.get("nodaemon", True)
+
+    return TunnelService(lifecycle, detached)

@@ -174,10 +174,13 @@ class Lifecycle:
         self._reactor.callWhenRunning(settle_memory)
         self._report.succeed()
 
-    def abandon(self, error: Exception) -> None:
-        """End a start that failed: say why, to the terminal too, and leave nothing behind."""
+    def abandon(self, error: Exception, show: Callable[[Log], None] | None = None) -> None:
+        """End a start that failed: say why, and leave nothing behind.
+
+        *show* puts out the lines of a log that never opened, on the terminal unless given.
+        """
         log_failure(self.scope, error, loading=not self._bound)
-        show_failed_start(self._log)
+        (show or show_failed_start)(self._log)
         self._report.fail(str(error))
         self.finish()
         self.close()

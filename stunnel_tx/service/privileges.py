@@ -1,12 +1,14 @@
 """Giving up the rights of root: chroot, setgid, setuid, in this order and for good.
 
-Names are looked up before the chroot, since the jail has no account database. An id of 0 or
-an absent option means that nothing is to be changed.
+Names are looked up before the chroot, since the jail has no account database, and what was
+found is remembered for reloads inside it. An id of 0 or an absent option means that nothing is
+to be changed.
 """
 
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
@@ -67,6 +69,7 @@ def privileges(settings: Settings) -> Privileges:
     )
 
 
+@cache
 def find_user(name: str | int | None) -> int:
     """The numeric id of the user *name* (a name or a number); 0 when there is none to set."""
     if not name:
@@ -80,6 +83,7 @@ def find_user(name: str | int | None) -> int:
         return _number("setuid", "user", name)
 
 
+@cache
 def find_group(name: str | int | None) -> int:
     """The numeric id of the group *name* (a name or a number); 0 when there is none to set."""
     if not name:

@@ -146,6 +146,17 @@ class NameTests(SynchronousTestCase):
         self.assertEqual((find_user("4711"), find_group("4712")), (4711, 4712))
         self.assertEqual((find_user(None), find_group("")), (0, 0))
 
+    def test_names_stay_known_inside_a_jail(self) -> None:
+        """A name that was looked up once needs no account database any more."""
+        user = pwd.getpwuid(os.getuid())
+        group = grp.getgrgid(0)
+        find_user(user.pw_name)
+        find_group(group.gr_name)
+        self.patch(pwd, "getpwnam", lambda _: self.fail("looked up again"))
+        self.patch(grp, "getgrnam", lambda _: self.fail("looked up again"))
+        self.assertEqual(find_user(user.pw_name), user.pw_uid)
+        self.assertEqual(find_group(group.gr_name), 0)
+
     def test_unknown_names(self) -> None:
         """An unknown name is an error that names option and account."""
         error = self.assertRaises(OperatingError, find_user, "no such user")
