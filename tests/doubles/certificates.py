@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PEM = serialization.Encoding.PEM
 DER = serialization.Encoding.DER
 PKCS8 = serialization.PrivateFormat.PKCS8
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = timedelta(days=1)
@@ -32,15 +34,19 @@ def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def name_of(common_name: str) -> x509.Name:
-    """A subject of one attribute, or an empty one for an empty string."""
+def name_of(common_name: str | x509.Name) -> x509.Name:
+    """A subject of one attribute, or an empty one for an empty string; a name as it is."""
+    if isinstance(common_name, x509.Name):
+        return common_name
     if not common_name:
         return x509.Name([])
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 def general_name(text: str) -> x509.GeneralName:
-    """*text* as an iPAddress, rfc822Name or dNSName, whichever it looks like."""
+    """*text* as a URI, iPAddress, rfc822Name or dNSName, whichever it looks like."""
+    if "://" in text:
+        return x509.UniformResourceIdentifier(text)
     try:
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
@@ -52,7 +58,7 @@ class Issued:
     """A certificate, its key, and the certificates between it and its root (root excluded)."""
 
     cert: x509.Certificate
-    key: ec.EllipticCurvePrivateKey = field(repr=False)
+    key: Key = field(repr=False)
     chain: tuple[x509.Certificate, ...] = ()
 
     def cert_pem(self) -> bytes:
@@ -92,13 +98,13 @@ class Authority:
 
     def issue(
         self,
-        cn: str,
+        cn: str | x509.Name,
         sans: Iterable[str] = (),
         not_before: datetime = NOW - DAY,
         not_after: datetime = NOW + DAY,
         *,
         ca: bool = False,
-        key: ec.EllipticCurvePrivateKey | None = None,
+        key: Key | None = None,
     ) -> Issued:
         """A certificate for *cn* with the given subject alternative names."""
         key = key or new_key()
@@ -107,6 +113,20 @@ class Authority:
         builder = builder.add_extension(authority_key_id, critical=False)
         chain = () if self._parent is None else (self.cert, *self.issued.chain)
         return Issued(builder.sign(self.key, hashes.SHA256()), key, chain)
+
+    def crl(
+        self,
+        *revoked: Issued,
+        last: datetime = NOW - DAY,
+        until: datetime = NOW + DAY,
+    ) -> bytes:
+        """A revocation list with the *revoked* certificates, in PEM."""
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.cert.subject)
+        builder = builder.last_update(last).next_update(until)
+        for issued in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(issued.cert.serial_number)
+            builder = builder.add_revoked_certificate(entry.revocation_date(last).build())
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(PEM)
 
     def pem(self, path: str | Path) -> str:
         """Write this authority's own certificate to *path*; returns the path."""
@@ -133,7 +153,7 @@ def self_signed(
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
+    key: Key,
     sans: Iterable[str],
     not_before: datetime,
     not_after: datetime,

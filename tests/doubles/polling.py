@@ -46,7 +46,7 @@ class PolledLoop:
         self.interest[fd] = interest
         self._callbacks[fd] = (callback, True)
 
-    def forget(self, fd: int) -> None:
+    def forget(self, fd: int, *, closing: bool = False) -> None:
         """See :class:`stunnel_tx.relay.loop.Loop`."""
         self.interest.pop(fd, None)
         self._callbacks.pop(fd, None)

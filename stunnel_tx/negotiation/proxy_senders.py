@@ -1,0 +1,55 @@
+"""Whose PROXY headers are believed: the value of ``acceptProxy``.
+
+Whether a header is expected is never guessed from what a client sends: a listed peer must send
+one, and from all others it is no header but bad TLS (HAProxy's specification, section 5).
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from stunnel_tx.negotiation.destinations import canonical
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
+    from stunnel_tx.negotiation.peer import Endpoint
+
+__all__ = ["Senders"]
+
+#: The word that stands for clients on a UNIX socket.
+_UNIX: Final = "unix"
+
+
+@frozen
+class Senders:
+    """Networks whose peers send a header, and whether those on UNIX sockets do."""
+
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    unix: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Senders:
+        """Read ``NETWORK,NETWORK,...``; ``unix`` is a network, too.
+
+        Raises ``ValueError`` saying what is wrong.
+        """
+        words = [word.strip() for word in text.split(",")]
+        networks = tuple(ip_network(word) for word in words if word.lower() != _UNIX)
+        return cls(networks, unix=len(networks) < len(words))
+
+    def include(self, peer: Endpoint | None) -> bool:
+        """True when the *peer* of an accepted connection must send a header.
+
+        None, and whatever is no IP address, is a peer on a UNIX socket.
+        """
+        try:
+            address = canonical(peer.host) if peer is not None else None
+        except ValueError:
+            address = None
+        if address is None:
+            return self.unix
+        return any(address in network for network in self.networks)

@@ -1,0 +1,204 @@
+"""The negotiation of one tunnel: its stages over real connections, and refusals told in time.
+
+The tunnel calls what its place in the order of things demands (``opened``, ``joined``,
+``encrypting``, ``encrypted``, ``middle``, ``late``); a service without a protocol and without
+PROXY headers needs none of this.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from attrs import field, frozen
+from OpenSSL import SSL
+
+from stunnel_tx.errors import OperatingError, StunnelTxError
+from stunnel_tx.negotiation.peer import Conversation, NegotiationOptions
+from stunnel_tx.negotiation.proxy_senders import Senders
+from stunnel_tx.negotiation.stages import Stages
+from stunnel_tx.tunnel.conversations import (
+    local_end,
+    receive_header,
+    remote_end,
+    send_header,
+    session_of,
+)
+from stunnel_tx.tunnel.peers import Allowance, PlainPeer, TLSPeer, part
+from stunnel_tx.tunnel.task import Cancelled
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from stunnel_tx.negotiation.stages import Dialogue
+    from stunnel_tx.telemetry.log import Scope
+    from stunnel_tx.tls.handshake import TLSContext
+    from stunnel_tx.tunnel.chosen import Chooser
+    from stunnel_tx.tunnel.destination import Destination
+    from stunnel_tx.tunnel.task import Task
+
+__all__ = ["Dialogues", "NegotiationPolicy"]
+
+#: Seconds for a refusal to go out; the local side may not be reading.
+REFUSAL_WAIT: Final = 2.0
+
+#: Names that bound in the error that ends it; it is no option.
+_REFUSING: Final = "refusal"
+
+
+@frozen(eq=False)
+class NegotiationPolicy:
+    """What a service says around TLS.
+
+    ``stages`` are those of its protocol in its mode; ``chooser`` connects where the protocol
+    lets clients choose. ``send_proxy`` is the version of the PROXY header for the remote side,
+    0 for none; ``accept_proxy`` tells whose headers are taken.
+    """
+
+    stages: Stages = field(factory=Stages)
+    options: NegotiationOptions = field(factory=NegotiationOptions)
+    chooser: Chooser | None = None
+    send_proxy: int = 0
+    accept_proxy: Senders = field(factory=Senders)
+
+
+class Dialogues:
+    """See the module's docstring. Deadlines are the tunnel's affair."""
+
+    def __init__(
+        self, task: Task, policy: NegotiationPolicy, sock: socket.socket, scope: Scope
+    ) -> None:
+        self._task = task
+        self._policy = policy
+        self._scope = scope
+        self._local = sock
+        self._remote: socket.socket | None = None
+        self._allowances = Allowance(), Allowance()
+        self._connection: SSL.Connection | None = None
+        self._mute = False
+        self._local_peer: PlainPeer | TLSPeer = PlainPeer(task, sock, "local", self._allowances[0])
+        self.conversation = Conversation(
+            local=self._local_peer,
+            remote=None,
+            options=policy.options,
+            note=scope,
+            source=remote_end(sock),
+            target=local_end(sock),
+            resolve=None if policy.chooser is None else self._resolve,
+        )
+
+    @property
+    def connects_first(self) -> bool:
+        """True when a server-mode service reaches its remote side before TLS."""
+        return self._policy.stages.connects_first
+
+    @property
+    def finished(self) -> bool:
+        """True when a dialogue has said everything: close both sides with FIN."""
+        return self.conversation.finished
+
+    async def opened(self) -> None:
+        """Right after accept: the PROXY header of a listed peer, then the early stage.
+
+        From here on the client is whoever the header names.
+        """
+        conversation = self.conversation
+        if self._policy.accept_proxy.include(conversation.source):
+            header = await receive_header(self._task, self._local, self._scope)
+            if header.source is not None:
+                conversation.source, conversation.target = header.source, header.target
+        await self._say(self._policy.stages.early)
+
+    async def connect(self, destination: Destination) -> socket.socket:
+        """A socket connected to *destination*, or to what the client chose where it has to.
+
+        A protocol in which clients choose never falls back on *destination*.
+        """
+        if not self._policy.stages.chooses_destination:
+            return await destination.connect(self._task, self._scope)
+        chosen, chooser = self.conversation.destination, self._policy.chooser
+        if chosen is None or chooser is None:
+            raise OperatingError("no destination was chosen, or nobody connects to it")
+        return await chooser.connect(self._task, chosen, self._scope)
+
+    async def joined(self, remote: socket.socket) -> None:
+        """Right after connect, before any other byte on *remote*: our own PROXY header."""
+        conversation = self.conversation
+        self._remote = remote
+        conversation.remote = PlainPeer(self._task, remote, "remote", self._allowances[1])
+        conversation.bound = local_end(remote)
+        version = self._policy.send_proxy
+        if version:
+            ends = conversation.source, conversation.target
+            await send_header(self._task, remote, version, *ends, conversation.session)
+
+    async def middle(self) -> None:
+        """The middle stage."""
+        await self._say(self._policy.stages.middle)
+
+    async def late(self) -> None:
+        """The late stage; a relay after it has to start eager."""
+        await self._say(self._policy.stages.late)
+
+    def encrypting(self, *, local: bool) -> None:
+        """A handshake begins: a *local* side hears nothing from us until it is over."""
+        self._mute = local
+
+    def encrypted(self, tls: TLSContext, connection: SSL.Connection, *, local: bool) -> None:
+        """The verdict on *connection* is in: that side is spoken to inside TLS from now on."""
+        conversation = self.conversation
+        if local:
+            conversation.session = session_of(tls, connection)
+            self._connection = connection
+            self._mute = False
+            self._local_peer = TLSPeer(
+                self._task, connection, self._local, "local", self._allowances[0]
+            )
+            conversation.local = self._local_peer
+        elif self._remote is not None:
+            conversation.remote = TLSPeer(
+                self._task, connection, self._remote, "remote", self._allowances[1]
+            )
+
+    async def failed(self, error: Exception) -> bool:
+        """Tell the local side why there is no connection, as far as it can understand it.
+
+        True when it was told something, now or before, and has had its time to read it: close
+        it with FIN then. Raises nothing but a cancellation.
+        """
+        if self._mute or isinstance(error, Cancelled):
+            return False
+        refuse = self._policy.stages.refuse
+        if refuse is not None:
+            try:
+                with self._task.limit(_REFUSING, REFUSAL_WAIT):
+                    await refuse(self.conversation, error)
+            except Cancelled:
+                raise
+            except (StunnelTxError, OSError):
+                return False
+        return await self._part()
+
+    async def part(self) -> None:
+        """After a dialogue that has said everything: let the local side read it."""
+        await self._part()
+
+    async def _part(self) -> bool:
+        if not self._local_peer.sent:
+            return False
+        if self._connection is not None:
+            try:
+                self._connection.shutdown()
+            except SSL.Error:
+                return False
+        await part(self._task, self._local)
+        return True
+
+    async def _say(self, dialogue: Dialogue | None) -> None:
+        if dialogue is not None and not self.conversation.finished:
+            await dialogue(self.conversation)
+
+    async def _resolve(self, host: str) -> Sequence[str]:
+        if self._policy.chooser is None:
+            raise OperatingError("nobody looks names up here")
+        return await self._policy.chooser.resolve(self._task, host, self._scope)

@@ -1,0 +1,3 @@
+"""Tests of the negotiations before TLS."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of the protocols, one module each."""
+
+from __future__ import annotations

@@ -1,0 +1,18 @@
+"""Test of the ``capwin`` word."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from stunnel_tx.negotiation.protocols.capwin import NEGOTIATION
+
+
+class RecognisedTests(SynchronousTestCase):
+    """The word is known and refused."""
+
+    def test_reason(self) -> None:
+        """Neither mode exists, and the operator is told why."""
+        self.assertEqual(NEGOTIATION.name, "capwin")
+        self.assertIsNone(NEGOTIATION.client)
+        self.assertIsNone(NEGOTIATION.server)
+        self.assertIn("proprietary", NEGOTIATION.unsupported)
