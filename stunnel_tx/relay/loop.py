@@ -30,7 +30,6 @@ READ: Final = 0x001
 WRITE: Final = 0x004
 ERROR: Final = 0x008
 HANGUP: Final = 0x010
-_ONE_SHOT: Final = 1 << 30
 
 #: Rounds of our own epoll before the reactor's timers are looked at again; a due timer or
 #: any event of the reactor's own ends them earlier.
@@ -64,8 +63,11 @@ class Loop(Protocol):
     def once(self, fd: int, interest: int, callback: Callback) -> None:
         """Call *callback* the next time *fd* is ready for *interest*, and then no more."""
 
-    def forget(self, fd: int) -> None:
-        """Stop watching *fd*; needed before it is closed. Harmless when not watched."""
+    def forget(self, fd: int, *, closing: bool = False) -> None:
+        """Stop watching *fd*; needed before it is closed. Harmless when not watched.
+
+        *closing* promises that the caller closes it right away.
+        """
 
     def close(self) -> None:
         """Stop watching everything and give the reactor its own polling back."""
@@ -100,6 +102,7 @@ class EpollLoop:
         self._on_fault = on_fault
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callback] = {}
+        self._once: dict[int, Callback] = {}
         self._interest: dict[int, int] = {}
         self._reactor_fd: int = reactor._poller.fileno()
         self._epoll.register(self._reactor_fd, READ)
@@ -111,29 +114,35 @@ class EpollLoop:
             # Errors and hang-ups are reported for an interest of 0, too, and for ever.
             self.forget(fd)
             return
+        self._once.pop(fd, None)
         self._callbacks[fd] = callback
-        known = self._interest.get(fd)
-        if known is None:
-            self._epoll.register(fd, interest)
-        elif known != interest:
-            self._epoll.modify(fd, interest)
-        else:
-            return
-        self._interest[fd] = interest
+        self._register(fd, interest)
 
     def once(self, fd: int, interest: int, callback: Callback) -> None:
-        """See :class:`Loop`."""
-        self._callbacks[fd] = callback
-        if fd in self._interest:
-            self._epoll.modify(fd, interest | _ONE_SHOT)
-        else:
-            self._epoll.register(fd, interest | _ONE_SHOT)
-        self._interest[fd] = _ONE_SHOT
+        """See :class:`Loop`.
 
-    def forget(self, fd: int) -> None:
+        The kernel is left watching: mostly the next thing wanted is the same again, and an
+        event that nobody wants ends it then.
+        """
+        self._callbacks.pop(fd, None)
+        self._once[fd] = callback
+        self._register(fd, interest)
+
+    def _register(self, fd: int, interest: int) -> None:
+        known = self._interest.get(fd)
+        if known == interest:
+            return
+        if known is None:
+            self._epoll.register(fd, interest)
+        else:
+            self._epoll.modify(fd, interest)
+        self._interest[fd] = interest
+
+    def forget(self, fd: int, *, closing: bool = False) -> None:
         """See :class:`Loop`."""
         self._callbacks.pop(fd, None)
-        if self._interest.pop(fd, None) is not None:
+        self._once.pop(fd, None)
+        if self._interest.pop(fd, None) is not None and not closing:
             # Whoever closed it before has taken it out of the kernel's table as well.
             with suppress(OSError):
                 self._epoll.unregister(fd)
@@ -144,6 +153,7 @@ class EpollLoop:
             del self._reactor.doIteration
             self._epoll.close()
             self._callbacks.clear()
+            self._once.clear()
             self._interest.clear()
 
     def _iterate(self, timeout: float | None) -> None:
@@ -156,9 +166,12 @@ class EpollLoop:
             reactor_ready = False
             events = poll(timeout, _MAX_EVENTS)
             for fd, event in events:
-                callback = callbacks.get(fd)
+                callback = callbacks.get(fd) or self._once.pop(fd, None)
                 if callback is None:
-                    reactor_ready = reactor_ready or fd == self._reactor_fd
+                    if fd == self._reactor_fd:
+                        reactor_ready = True
+                    else:
+                        self.forget(fd)
                     continue
                 try:
                     callback(event)
@@ -266,8 +279,8 @@ class ReactorLoop:
         """See :class:`Loop`."""
         self._set(fd, interest, callback, one_shot=True)
 
-    def forget(self, fd: int) -> None:
-        """See :class:`Loop`."""
+    def forget(self, fd: int, *, closing: bool = False) -> None:
+        """See :class:`Loop`; a reactor wants to hear of it in either case."""
         entry = self._descriptors.pop(fd, None)
         if entry is not None:
             self._apply(entry, 0)

@@ -323,9 +323,9 @@ class Relay:
             self._deadline.cancel()
             self._deadline = None
         for channel, reset in ((self._local, local_reset), (self._remote, remote_reset)):
-            self._loop.forget(channel.read_fd)
+            self._loop.forget(channel.read_fd, closing=True)
             if channel.write_fd != channel.read_fd:
-                self._loop.forget(channel.write_fd)
+                self._loop.forget(channel.write_fd, closing=True)
             channel.close(reset=reset)
         to_local, to_remote = self.moved
         if on_end is not None:

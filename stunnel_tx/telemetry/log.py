@@ -124,6 +124,10 @@ class Scope:
 
     def __call__(self, event: Event, *values: object) -> None:
         """Put out *event* with *values* filled in, when a sink will take it."""
+        own = self._own
+        if own is not None and event.level > own and self._log.pending is None:
+            # Most events of a connection end here; it has to be quick.
+            return
         if self.enabled(event.level):
             self._log.write(event.level, self.ident, event.text.format(*values))
 

@@ -87,6 +87,8 @@ class Connector:
 
 _NON_BLOCKING: Final = getattr(socket, "SOCK_NONBLOCK", 0)
 
+_UNDER_WAY: Final = frozenset({errno.EINPROGRESS, errno.EALREADY})
+
 
 async def _connect(task: Task, sock: socket.socket, address: Any) -> None:
     code = sock.connect_ex(address)
@@ -94,9 +96,15 @@ async def _connect(task: Task, sock: socket.socket, address: Any) -> None:
         await task.sleep(_QUEUE_FULL)
         code = sock.connect_ex(address)
     if code == errno.EINPROGRESS:
+        # To an address nearby the connection stands by now, and asking once more costs a
+        # fraction of a wait.
+        code = sock.connect_ex(address)
+    while code in _UNDER_WAY:
+        # Asked again afterwards as well: readiness is a hint, and may have been meant for a
+        # descriptor of earlier.
         await task.ready(sock.fileno(), WRITE)
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
+        code = sock.connect_ex(address)
+    if code and code != errno.EISCONN:
         raise OSError(code, os.strerror(code))
 
 

@@ -129,7 +129,7 @@ class Task:
 
     def close(self, sock: socket.socket) -> None:
         """Close a socket that this task may have waited for."""
-        self._loop.forget(sock.fileno())
+        self._loop.forget(sock.fileno(), closing=True)
         sock.close()
 
     async def sleep(self, seconds: float) -> None:
