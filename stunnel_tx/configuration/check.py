@@ -19,6 +19,7 @@ from stunnel_tx.configuration.model import Problem, Settings, Severity
 from stunnel_tx.configuration.option import Repeat, Scope
 from stunnel_tx.configuration.option_flags import OPTION_FLAGS
 from stunnel_tx.configuration.options import OPTIONS
+from stunnel_tx.configuration.options_verification import SUBJECT_CHECKS
 from stunnel_tx.configuration.socket_options import SOCKET_OPTION_KINDS
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ _WEAK_CIPHER = re.compile(
     r"NULL|ADH|AECDH|EXP|LOW|DES|RC2|RC4|MD5|SEED|IDEA|@SECLEVEL=[01]|(?:^|\+)(?:ALL|COMPLEMENTOFALL)$",
     re.IGNORECASE,
 )
-
-_SUBJECT_CHECKS = ("checkHost", "checkEmail", "checkIP")
 
 _WEAKENING_FLAGS = (
     *("ALLOW_UNSAFE_LEGACY_RENEGOTIATION", "ALLOW_CLIENT_RENEGOTIATION", "NO_ENCRYPT_THEN_MAC"),
@@ -102,17 +101,17 @@ def authentication_warnings(settings: Settings, *, inetd: bool = False) -> tuple
 def file_permission_warnings(
     settings: Settings, mode_of: Callable[[str], int]
 ) -> Iterator[Problem]:
-    """Warn of private keys that every user of the machine may read or write."""
+    """Warn of private and shared keys that every user of the machine may read or write."""
     option = "key" if settings["key"] is not None else "cert"
-    path = settings["key"] or (settings["cert"][0] if settings["cert"] else None)
-    if path is None:
-        return
-    try:
-        mode = mode_of(path)
-    except OSError:
-        return
-    if mode & OTHER_USERS:
-        yield _warning(settings, f"Insecure file permissions on {path}", f"chmod o= {path}", option)
+    private = settings["key"] or (settings["cert"][0] if settings["cert"] else None)
+    for name, path in ((option, private), ("PSKsecrets", settings["PSKsecrets"])):
+        try:
+            mode = 0 if path is None else mode_of(path)
+        except OSError:
+            continue
+        if mode & OTHER_USERS:
+            text = f"Insecure file permissions on {path}"
+            yield _warning(settings, text, f"chmod o= {path}", name)
 
 
 def _mode_of(path: str) -> int:
@@ -127,13 +126,14 @@ def _warning(settings: Settings, text: str, remedy: str, option: str | None) -> 
 def _authentication(scope: _Scope) -> Iterator[Finding]:
     if not scope["client"] or scope["PSKsecrets"]:
         return
-    if not scope["verification"].authenticates:
+    flags = scope["verification"]
+    if not flags.authenticates and not scope["pinSHA256"]:
         yield (
             f"{scope.label} needs authentication to prevent MITM attacks",
             "add verifyChain = yes, CAfile and checkHost",
             None,
         )
-    elif not scope["verification"].pin and not any(scope[name] for name in _SUBJECT_CHECKS):
+    elif not (flags.pin or scope["pinSHA256"] or any(scope[name] for name in SUBJECT_CHECKS)):
         yield (
             f'{scope.label} uses "verifyChain" without subject checks',
             'Use "checkHost" or "checkIP" to restrict trusted certificates',
@@ -143,13 +143,14 @@ def _authentication(scope: _Scope) -> Iterator[Finding]:
 
 def _peer_certificates(scope: _Scope) -> Iterator[Finding]:
     flags = scope["verification"]
-    if flags.require and not flags.authenticates and not scope["client"]:
+    pinned = bool(scope["pinSHA256"])
+    if flags.require and not (flags.authenticates or pinned) and not scope["client"]:
         yield (
             f"{scope.label} asks for certificates and accepts any",
             "add verifyChain = yes and CAfile",
             "requireCert",
         )
-    if flags.authenticates and not flags.require:
+    if flags.request and (flags.authenticates or pinned) and not flags.require:
         yield (
             f"{scope.label} verifies certificates but lets in peers without one",
             "write verifyChain = yes instead, without requireCert = no",
@@ -183,6 +184,12 @@ def _weak_tls(scope: _Scope) -> Iterator[Finding]:
     for word in re.split(r"[:, ]+", scope["ciphers"]):
         if not word.startswith(("!", "-")) and _WEAK_CIPHER.search(word):
             yield (f"ciphers admits weak ciphers by {word}", "leave it out", "ciphers")
+    if scope["tlsProfile"] == "old":
+        yield (
+            "tlsProfile = old lets in TLS 1.0, CBC ciphers, RSA key exchange and SHA-1",
+            "write tlsProfile = intermediate",
+            "tlsProfile",
+        )
     for name in _WEAKENING_FLAGS:
         mask = OPTION_FLAGS[name]
         if scope["options"].set & ~scope["options"].clear & mask == mask:
@@ -220,6 +227,9 @@ def _exposure(scope: _Scope) -> Iterator[Finding]:
 def _lists_since_5_76(scope: _Scope) -> Iterator[Finding]:
     for option in OPTIONS:
         if option.repeat is not Repeat.LIST or option.scope is Scope.GLOBAL:
+            continue
+        if option.beyond or option.name == "sni":
+            # stunnel never had a list of these.
             continue
         if scope.is_own(option.name) and scope.globals.is_set(option.name):
             yield (

@@ -13,8 +13,9 @@ from attrs import frozen
 
 from stunnel_tx.configuration.addresses import ENDPOINT_KINDS
 from stunnel_tx.configuration.model import Configuration, Problem, Settings, Severity
-from stunnel_tx.configuration.option import Scope
+from stunnel_tx.configuration.option import Context, Scope
 from stunnel_tx.configuration.options import OPTIONS, SERVICE_DEFAULTS
+from stunnel_tx.configuration.protocols import built_in
 from stunnel_tx.configuration.rules import GLOBAL_RULES, SERVICE_RULES, Rule, Subject
 from stunnel_tx.configuration.scopes import ReadScope, read_scopes
 from stunnel_tx.configuration.sources import descriptor_source, expand, file_source, text_source
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from stunnel_tx.configuration.model import Place
+    from stunnel_tx.configuration.protocols import FindProtocol
     from stunnel_tx.configuration.sources import Source
 
 __all__ = [
@@ -48,23 +50,35 @@ class Examination:
     errors: tuple[Problem, ...]
 
 
-def load(source: Source, *, endpoint_kinds: frozenset[str] = ENDPOINT_KINDS) -> Configuration:
+def load(
+    source: Source,
+    *,
+    endpoint_kinds: frozenset[str] = ENDPOINT_KINDS,
+    find_protocol: FindProtocol = built_in,
+) -> Configuration:
     """Read and check a configuration.
 
-    ``endpoint_kinds`` are the first words of the endpoint strings that can be used.
+    ``endpoint_kinds`` are the first words of the endpoint strings that can be used;
+    ``find_protocol`` knows the words of ``protocol``.
 
     :raises ConfigurationErrors: with every error of every file, sorted by place.
     """
-    examination = examine(source, endpoint_kinds=endpoint_kinds)
+    examination = examine(source, endpoint_kinds=endpoint_kinds, find_protocol=find_protocol)
     if examination.errors:
         raise ConfigurationErrors(examination.errors)
     return examination.configuration
 
 
-def examine(source: Source, *, endpoint_kinds: frozenset[str] = ENDPOINT_KINDS) -> Examination:
+def examine(
+    source: Source,
+    *,
+    endpoint_kinds: frozenset[str] = ENDPOINT_KINDS,
+    find_protocol: FindProtocol = built_in,
+) -> Examination:
     """Read and check a configuration, and return what was understood besides the errors."""
     expansion = expand(source)
-    read = read_scopes(expansion.items, endpoint_kinds)
+    context = Context(endpoint_kinds=endpoint_kinds, find_protocol=find_protocol)
+    read = read_scopes(expansion.items, context)
     problems = [*expansion.problems, *read.problems]
     services = tuple(section.settings for section in read.sections)
     inetd = None if services or not expansion.files else _inetd_scope(read.globals)

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from stunnel_tx.configuration.addresses import ENDPOINT_KINDS
+from stunnel_tx.configuration.protocols import built_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from stunnel_tx.configuration.protocols import FindProtocol
 
 __all__ = [
     "SUPPORTED",
@@ -65,6 +68,7 @@ class Context:
 
     in_section: bool = False
     endpoint_kinds: frozenset[str] = ENDPOINT_KINDS
+    find_protocol: FindProtocol = built_in
 
 
 @frozen(eq=False, repr=False)

@@ -6,6 +6,7 @@ import difflib
 
 from stunnel_tx.configuration.option import Option, Scope
 from stunnel_tx.configuration.options_global import GLOBAL_OPTIONS
+from stunnel_tx.configuration.options_names import NAME_OPTIONS
 from stunnel_tx.configuration.options_protocol import PROTOCOL_OPTIONS
 from stunnel_tx.configuration.options_service import SERVICE_OPTIONS
 from stunnel_tx.configuration.options_tls import TLS_OPTIONS
@@ -27,6 +28,7 @@ OPTIONS: tuple[Option, ...] = tuple(
             *SERVICE_OPTIONS,
             *PROTOCOL_OPTIONS,
             *TLS_OPTIONS,
+            *NAME_OPTIONS,
             *VERIFICATION_TABLE,
         ),
         key=lambda option: option.name.lower(),

@@ -119,7 +119,6 @@ SERVICE_OPTIONS = (
         repeat=Repeat.LIST,
         roles="S",
         contextual=True,
-        support=NotYet("TLS in full"),
     ),
     Option(
         *("requireCloseNotify", "yes|no"),

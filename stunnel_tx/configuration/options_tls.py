@@ -1,13 +1,15 @@
-"""The TLS options but for those of verification: identity, versions, ciphers, sessions."""
+"""The TLS options but for verification and names: identity, versions, ciphers, sessions."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from stunnel_tx.configuration.addresses import HostPort, parse_host_port
-from stunnel_tx.configuration.option import Group, NotYet, Option, Refused, Repeat, Supported
+from stunnel_tx.configuration.openssl_commands import parse_command
+from stunnel_tx.configuration.option import Group, Option, Refused, Repeat, Supported
 from stunnel_tx.configuration.option_flags import DEFAULT_OPTION_FLAGS, parse_option_flag
 from stunnel_tx.configuration.values import (
+    choice,
     clearable_text,
     hex_key,
     integer,
@@ -21,13 +23,11 @@ __all__ = ["TLS_OPTIONS"]
 
 _tls = partial(Option, group=Group.TLS)
 
-_CIPHERS = "HIGH:!aNULL:!SSLv2:!DH:!kDHEPSK"
+_CIPHERS = "kECDHEPSK+CHACHA20:ECDHE+AESGCM:ECDHE+CHACHA20"
 _CIPHERSUITES = "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
 _CURVES = "X25519MLKEM768:X25519:P-256:X448:P-521:P-384"
 _VERSIONS = "all|TLSv1|TLSv1.1|TLSv1.2|TLSv1.3"
 
-_IN_FULL = NotYet("TLS in full")
-_PSK = NotYet("pre-shared keys")
 _NO_ENGINES = Refused(
     "engines are not available: OpenSSL has replaced them with providers",
     "remove the line and use a key in a file",
@@ -36,10 +36,6 @@ _NO_TICKET_KEYS = Refused(
     "ticket keys can only be set through the system's OpenSSL, in a later release",
     "remove the line: each process makes ticket keys of its own",
 )
-
-
-def _server_name(given: str) -> str:
-    return given
 
 
 def _session_cache_address(given: str) -> HostPort:
@@ -64,10 +60,9 @@ TLS_OPTIONS = (
         version_lines=(f"{_CIPHERSUITES} (with TLSv1.3)",),
     ),
     _tls(
-        *("config", "COMMAND[:PARAMETER]", "command of OpenSSL's own configuration", one_text),
+        *("config", "COMMAND[:PARAMETER]", "command of OpenSSL's own configuration", parse_command),
         default=(),
         repeat=Repeat.LIST,
-        support=_IN_FULL,
     ),
     _tls(
         *("curves", "LIST", "groups for the key exchange, the best first", text),
@@ -81,6 +76,11 @@ TLS_OPTIONS = (
         integer("Illegal engine number", 1),
         support=_NO_ENGINES,
     ),
+    _tls(
+        *("keyLog", "FILE", "write the secrets of all connections down, for debugging only", text),
+        support=Supported("whoever reads the key log can decrypt every connection of the service"),
+        beyond=True,
+    ),
     _tls("key", "FILE", "private key; without it, the one in the first cert file", clearable_text),
     _tls(
         *("options", "[-]NAME", "OpenSSL's SSL_OP_ flag to set, or with - to clear"),
@@ -89,8 +89,13 @@ TLS_OPTIONS = (
         repeat=Repeat.UNION,
         version_lines=("NO_SSLv2", "NO_SSLv3"),
     ),
-    _tls("PSKidentity", "TEXT", "identity to show", text, roles="C", support=_PSK),
-    _tls("PSKsecrets", "FILE", "identities and their pre-shared keys", text, support=_PSK),
+    _tls("PSKidentity", "TEXT", "identity to show", text, roles="C"),
+    _tls("PSKsecrets", "FILE", "identities and their pre-shared keys", text),
+    _tls(
+        *("renew", "yes|no", "follow changes of certificate, key, CA, CRL and PSK files", yes_no),
+        default=True,
+        beyond=True,
+    ),
     _tls("renegotiation", "yes|no", "let the peer renegotiate (TLS 1.2)", yes_no, default=True),
     _tls(
         *("securityLevel", "0..5", "OpenSSL's security level"),
@@ -124,11 +129,6 @@ TLS_OPTIONS = (
     ),
     _tls("sessionResume", "yes|no", "let sessions be resumed", yes_no, default=True),
     _tls(
-        *("sni", "NAME|SERVICE:PATTERN"),
-        "client: name to ask for, empty for none; server: names this section serves",
-        _server_name,
-    ),
-    _tls(
         *("sslVersion", _VERSIONS, "the only TLS version", protocol_version),
         default=0,
         also_sets=("sslVersionMin", "sslVersionMax"),
@@ -144,5 +144,11 @@ TLS_OPTIONS = (
         *("ticketMacSecret", "HEX", "key to sign tickets with", hex_key("ticketMacSecret")),
         roles="S",
         support=_NO_TICKET_KEYS,
+    ),
+    _tls(
+        *("tlsProfile", "modern|intermediate|old"),
+        "versions, ciphers and groups after Mozilla's recommendations",
+        choice("modern", "intermediate", "old"),
+        beyond=True,
     ),
 )

@@ -6,56 +6,21 @@ be used, so that one mistake is reported once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from attrs import field, frozen
-
-from stunnel_tx.configuration.options_protocol import (
-    CLIENT_ONLY,
-    CONNECTS_FIRST,
-    OWN_ENDPOINT,
-    SERVER_ONLY,
-)
+from stunnel_tx.configuration.options_verification import SUBJECT_CHECKS
+from stunnel_tx.configuration.protocol_rules import PROTOCOL_RULES
+from stunnel_tx.configuration.rule import Complaint, Rule, Subject
+from stunnel_tx.configuration.verification_values import SYSTEM_STORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from stunnel_tx.configuration.model import Settings
 
 __all__ = ["GLOBAL_RULES", "SERVICE_RULES", "Complaint", "Rule", "Subject", "endpoints_of"]
 
-
-@frozen(eq=False, repr=False)
-class Complaint:
-    """What a rule has to say; ``option`` is the one whose line is to blame, if any."""
-
-    text: str
-    remedy: str
-    option: str | None = None
-
-
-@frozen(eq=False, repr=False)
-class Subject:
-    """A scope under examination; ``earlier`` are the services declared before it."""
-
-    settings: Settings
-    inetd: bool = False
-    earlier: tuple[Settings, ...] = ()
-
-    def __getitem__(self, option: str) -> Any:
-        return self.settings[option]
-
-
-def _names(names: str) -> frozenset[str]:
-    return frozenset(names.split())
-
-
-@frozen(eq=False, repr=False)
-class Rule:
-    """A check, and the options it reads."""
-
-    reads: frozenset[str] = field(converter=_names)
-    check: Callable[[Subject], Iterator[Complaint]]
+TLS_1_3 = 0x0304
 
 
 def endpoints_of(settings: Settings) -> list[str]:
@@ -63,11 +28,12 @@ def endpoints_of(settings: Settings) -> list[str]:
     found = [name for name in ("accept", "connect", "exec") if settings[name]]
     if settings["transparent"] in {"destination", "both"}:
         found.append(f"transparent = {settings['transparent']}")
-    if settings["sni"] is not None and not settings["client"]:
+    if settings["sni"] and not settings["client"]:
         found.append("sni")
-    own = (settings["protocol"], settings["client"]) in OWN_ENDPOINT
-    if own and settings["transport"] != "udp":
-        found.append(f"protocol = {settings['protocol']}")
+    protocol = settings["protocol"]
+    chooses = protocol is not None and protocol.chooses_destination and not settings["client"]
+    if chooses and settings["transport"] != "udp":
+        found.append(f"protocol = {protocol}")
     return found
 
 
@@ -82,6 +48,13 @@ def _endpoints(subject: Subject) -> Iterator[Complaint]:
                 f" (found: {shown})",
                 "accept" if "accept" in found else None,
             )
+    elif found == ["accept", "sni"]:
+        yield Complaint(
+            "Each service must define two endpoints",
+            "a section with sni is reached through the section it names: write connect or exec"
+            " instead of accept",
+            "accept",
+        )
     elif len(found) != 2:
         yield Complaint(
             "Each service must define two endpoints",
@@ -106,12 +79,27 @@ def _trust_anchors(subject: Subject) -> Iterator[Complaint]:
             "add CAfile = FILE with the certificates to trust",
             "verification",
         )
+    elif subject["verification"].pin and not _local_copies(subject):
+        yield Complaint(
+            "verifyPeer compares with local copies, and the system's store has none",
+            "add CAfile = FILE or CApath = DIR with the certificates of the peers",
+            "verification",
+        )
+
+
+def _local_copies(subject: Subject) -> bool:
+    return bool(subject["CApath"]) or subject["CAfile"] not in {None, SYSTEM_STORE}
+
+
+def _authenticates(subject: Subject) -> bool:
+    """Whether a peer's certificate, once there, can be turned down."""
+    return subject["verification"].authenticates or bool(subject["pinSHA256"])
 
 
 def _subject_checks(subject: Subject) -> Iterator[Complaint]:
-    if subject["verification"].authenticates:
+    if _authenticates(subject):
         return
-    for option in ("checkEmail", "checkHost", "checkIP"):
+    for option in SUBJECT_CHECKS:
         if subject[option]:
             yield Complaint(
                 f'Either "verifyChain" or "verifyPeer" has to be enabled for "{option}"',
@@ -128,6 +116,13 @@ def _version_range(subject: Subject) -> Iterator[Complaint]:
             "sslVersionMax must not be below sslVersionMin",
             "sslVersionMax",
         )
+    elif subject["tlsProfile"] == "modern" and not lowest and 0 < highest < TLS_1_3:
+        yield Complaint(
+            "Invalid protocol version range",
+            "tlsProfile = modern begins with TLSv1.3: remove sslVersionMax, or write"
+            " tlsProfile = intermediate",
+            "sslVersionMax",
+        )
 
 
 def _redirect(subject: Subject) -> Iterator[Complaint]:
@@ -135,13 +130,13 @@ def _redirect(subject: Subject) -> Iterator[Complaint]:
         return
     if subject["client"]:
         yield Complaint('"redirect" is unsupported in client sections', "remove it", "redirect")
-    elif subject["protocol"] in CONNECTS_FIRST:
+    elif subject["protocol"] is not None and subject["protocol"].connects_first:
         yield Complaint(
             '"redirect" is incompatible with the specified protocol negotiation',
             f"{subject['protocol']} has reached its server before the peer can be verified",
             "redirect",
         )
-    elif not subject["verification"].authenticates:
+    elif not _authenticates(subject):
         yield Complaint(
             'Either "verifyChain" or "verifyPeer" has to be enabled for "redirect" to work',
             "add verifyChain = yes",
@@ -150,27 +145,42 @@ def _redirect(subject: Subject) -> Iterator[Complaint]:
 
 
 def _server_name(subject: Subject) -> Iterator[Complaint]:
-    if subject["sni"] is None or subject["client"]:
+    if subject["client"]:
         return
-    service, colon, pattern = subject["sni"].partition(":")
-    if not colon or not pattern.strip():
+    for line in subject["sni"]:
+        service, colon, pattern = line.partition(":")
+        if not colon or not pattern.strip():
+            yield Complaint(
+                "Invalid SNI parameter format", "write sni = SERVICE:PATTERN in a server", "sni"
+            )
+            continue
+        primary = next((other for other in subject.earlier if other.name == service), None)
+        if primary is None or primary["client"]:
+            yield Complaint(
+                "SNI section name not found",
+                f"[{service}] must be a server section above this one, in the same spelling",
+                "sni",
+            )
+        elif not pattern.isascii():
+            yield Complaint(
+                "Invalid SNI parameter format",
+                "clients send names in ASCII: write the xn-- form of each label",
+                "sni",
+            )
+
+
+def _protocol_names(subject: Subject) -> Iterator[Complaint]:
+    if subject["requireALPN"] and not subject["alpn"]:
         yield Complaint(
-            "Invalid SNI parameter format", "write sni = SERVICE:PATTERN in a server", "sni"
+            '"alpn" has to be configured for "requireALPN"', "add alpn = NAME", "requireALPN"
         )
-        return
-    primary = next((other for other in subject.earlier if other.name == service), None)
-    if primary is None or primary["client"]:
+
+
+def _client_identities(subject: Subject) -> Iterator[Complaint]:
+    if subject["clientIdentity"] and not subject["client"]:
         yield Complaint(
-            "SNI section name not found",
-            f"[{service}] must be a server section above this one, in the same spelling",
-            "sni",
+            '"clientIdentity" is unsupported in server sections', "write cert", "clientIdentity"
         )
-        return
-    yield Complaint(
-        'server form of sni not supported yet by stunnel_tx (planned: "TLS in full")',
-        "give each name a section with an accept of its own",
-        "sni",
-    )
 
 
 def _revocation(subject: Subject) -> Iterator[Complaint]:
@@ -185,25 +195,6 @@ def _revocation(subject: Subject) -> Iterator[Complaint]:
             'Either "CRLfile" or "CRLpath" has to be configured for "CRLcheckChain"',
             "add CRLfile = FILE",
             "CRLcheckChain",
-        )
-
-
-def _protocol(subject: Subject) -> Iterator[Complaint]:
-    protocol = subject["protocol"]
-    mode = "client" if subject["client"] else "server"
-    if protocol is None:
-        return
-    if subject["transport"] == "udp":
-        yield Complaint("Protocol not supported over udp", "protocols are made for tcp", "protocol")
-    elif protocol in (SERVER_ONLY if subject["client"] else CLIENT_ONLY):
-        yield Complaint(
-            f"Protocol not supported in {mode} mode: {protocol}", "remove it", "protocol"
-        )
-    elif protocol == "connect" and subject["client"] and not subject["protocolHost"]:
-        yield Complaint(
-            '"protocolHost" has to be configured for "protocol = connect"',
-            "add protocolHost = HOST:PORT, the place to reach behind the proxy",
-            "protocol",
         )
 
 
@@ -226,12 +217,14 @@ SERVICE_RULES = (
     Rule("accept connect exec transparent sni client protocol transport", _endpoints),
     Rule("client cert PSKsecrets engineId engineNum", _certificate),
     Rule(f"{_VERIFY} CAengine CAfile CApath CAstore", _trust_anchors),
-    Rule(_VERIFY, _subject_checks),
-    Rule("sslVersion sslVersionMin sslVersionMax", _version_range),
-    Rule(f"{_VERIFY} client redirect protocol", _redirect),
-    Rule("sni client", _server_name),
+    Rule(f"{_VERIFY} pinSHA256 {' '.join(SUBJECT_CHECKS)}", _subject_checks),
+    Rule("sslVersion sslVersionMin sslVersionMax tlsProfile", _version_range),
+    Rule(f"{_VERIFY} pinSHA256 client redirect protocol", _redirect),
+    Rule("sni client service", _server_name),
+    Rule("alpn requireALPN", _protocol_names),
+    Rule("client clientIdentity", _client_identities),
     Rule(f"{_VERIFY} CRLcheckChain CRLfile CRLpath OCSP OCSPaia", _revocation),
-    Rule("client protocol protocolHost transport", _protocol),
+    *PROTOCOL_RULES,
 )
 
 GLOBAL_RULES = (Rule("foreground output pid", _full_paths),)

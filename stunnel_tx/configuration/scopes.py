@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from stunnel_tx.configuration.lexer import Header
 from stunnel_tx.configuration.model import Problem, Settings, Severity
@@ -70,7 +70,7 @@ class _OpenScope:
         opened = _OpenScope(
             header.name,
             header.place,
-            Context(in_section=True, endpoint_kinds=self.context.endpoint_kinds),
+            evolve(self.context, in_section=True),
             broken=set(self.broken),
         )
         for option in SERVICE_DEFAULTS.keys() - _NOT_INHERITED:
@@ -120,9 +120,9 @@ def _joined(option: Option, older: Any, value: Any) -> Any:
     return frozenset(older) | frozenset(value)
 
 
-def read_scopes(items: Iterable[Header | Assignment], endpoint_kinds: frozenset[str]) -> ReadScopes:
-    """Sort lines into scopes and read their values."""
-    global_part = _OpenScope("", None, Context(endpoint_kinds=endpoint_kinds))
+def read_scopes(items: Iterable[Header | Assignment], context: Context) -> ReadScopes:
+    """Sort lines into scopes and read their values; ``context`` is that of the global part."""
+    global_part = _OpenScope("", None, context)
     sections: list[_OpenScope] = []
     problems: list[Problem] = []
     notes: list[Problem] = []

@@ -31,7 +31,6 @@ __all__ = [
     "level_only",
     "ocsp_flag",
     "one_text",
-    "protocol_name",
     "protocol_version",
     "responder_url",
     "retry_delay",
@@ -61,15 +60,6 @@ PROTOCOL_VERSIONS = {
     "tlsv1.3": 0x0304,
 }
 """``sslVersion`` words to ProtocolVersion numbers (RFC 8446 section 4.1.2); 0 sets no bound."""
-
-PROTOCOLS = (
-    *("capwin", "capwinctrl", "cifs", "connect", "imap", "ldap", "nntp", "pgsql", "pop3"),
-    *("proxy", "smtp", "socks"),
-)
-"""The negotiations stunnel knows."""
-
-MORE_PROTOCOLS = ("ftp", "irc", "lmtp", "mysql", "sieve", "xmpp", "xmpp-server")
-"""The negotiations this program adds to them."""
 
 OCSP_FLAGS = (
     *("NOCERTS", "NOINTERN", "NOSIGS", "NOCHAIN", "NOVERIFY", "NOEXPLICIT", "NOCASIGN"),
@@ -267,17 +257,6 @@ def protocol_version(given: str) -> int:
         "Invalid protocol version",
         f"write all, TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3, not {quoted(given)}",
     )
-
-
-def protocol_name(given: str) -> str:
-    """Read the name of a negotiation, in lower case."""
-    lowered = given.lower()
-    if lowered not in PROTOCOLS and lowered not in MORE_PROTOCOLS:
-        raise InvalidValue(
-            "Protocol not supported",
-            f"write one of {', '.join(sorted(PROTOCOLS + MORE_PROTOCOLS))}, not {quoted(given)}",
-        )
-    return lowered
 
 
 def ocsp_flag(given: str) -> frozenset[str]:

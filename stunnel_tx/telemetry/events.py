@@ -78,6 +78,17 @@ BAD_DESCRIPTOR = Event(ERR, "Invalid file descriptor number")
 SYNTAX_LINE = Event(NOTICE, "{}")
 ROOT_GROUP_KEPT = Event(WARNING, "'setuid' without 'setgid': the process keeps the groups of root")
 
+# --- files that renew themselves -----------------------------------------------------------
+RENEWED = Event(NOTICE, "Service [{}]: renewed from {}")
+RENEWED_UNTIL = Event(NOTICE, "Service [{}]: renewed from {}; certificate valid until {}: {}")
+RENEWAL_REFUSED = Event(
+    WARNING, "Service [{}]: not renewed, what was loaded before stays in use: {}"
+)
+RENEWAL_UNREADABLE = Event(
+    WARNING, "Service [{}]: cannot be renewed while {} is not readable from here: {}"
+)
+RENEWAL_POLLING = Event(NOTICE, "renew: {}; files are looked at every {} seconds instead")
+
 # --- accepting and connecting --------------------------------------------------------------
 ACCEPTED_DEBUG = Event(DEBUG, "Service [{}] accepted (FD={}) from {}")
 STARTED = Event(DEBUG, "Service [{}] started")
@@ -103,6 +114,19 @@ PEER_CERT_REQUIRED = Event(INFO, "Peer certificate required")
 PEER_CERT_NOT_REQUIRED = Event(INFO, "Peer certificate not required")
 TLS_ACCEPTED_NEW = Event(INFO, "TLS accepted: new session negotiated")
 TLS_ACCEPTED_REUSED = Event(INFO, "TLS accepted: previous session reused")
+TLS_ACCEPTED_PSK = Event(INFO, "TLS accepted: PSK")
+TLS_CONNECTED_PSK = Event(INFO, "TLS connected: PSK")
+PSK_KEY_CONFIGURED = Event(NOTICE, 'Key configured for PSK identity "{}"')
+PSK_NOT_FOUND = Event(INFO, "PSK identity not found: {}")
+PSK_SECRET = Event(DEBUG, 'PSKsecrets line {}: {}-byte {} key configured for identity "{}"')
+PSK_RETRIEVED = Event(INFO, "PSK identities: {} retrieved")
+PSK_IDENTITY_IGNORED = Event(NOTICE, "PSKidentity is ignored in a server service")
+DH_PARAMETERS = Event(DEBUG, "DH parameters loaded from: {}")
+KEY_LOG = Event(
+    WARNING,
+    "keyLog: THE SECRETS OF ALL CONNECTIONS of this service are written to {}; whoever reads it "
+    "can decrypt them; for debugging only",
+)
 TLS_CONNECTED_NEW = Event(INFO, "TLS connected: new session negotiated")
 TLS_CONNECTED_REUSED = Event(INFO, "TLS connected: previous session reused")
 OPTIONS_NOT_CLEARED = Event(WARNING, "TLS options 0x{:X} cannot be cleared in this library")
@@ -112,7 +136,18 @@ NEGOTIATED_GROUP = Event(INFO, "Negotiated {} group: {}")
 SNI_SENDING = Event(INFO, "SNI: sending servername: {}")
 SNI_DISABLED = Event(INFO, "SNI: extension disabled")
 SNI_REQUESTED = Event(INFO, "SNI: requested servername: {}")
-SNI_NONE = Event(INFO, "SNI: no servername received")
+SNI_NONE = Event(NOTICE, "SNI: no servername received")
+SNI_MATCHED = Event(DEBUG, "SNI: matched pattern: {}")
+SNI_SWITCHED = Event(NOTICE, "SNI: switched to service [{}]")
+SNI_UNMATCHED = Event(ERR, "SNI: no pattern matched servername: {}")
+SNI_UNREACHABLE = Event(
+    WARNING,
+    "Service [{}]: its 'sni' names [{}], which is chosen by name itself: the pattern never matches",
+)
+ALPN_NEGOTIATED = Event(INFO, "ALPN: negotiated protocol: {}")
+ALPN_NONE = Event(INFO, "ALPN: no protocol negotiated")
+SESSION_RESUMING = Event(INFO, "Attempting to resume: {}")
+REDIRECTING = Event(NOTICE, "Redirecting connection")
 NOT_TLS = Event(ERR, "SSL_accept: {}: client {}")
 TLS_ACCEPT_ERROR = Event(ERR, "SSL_accept: {}: client {}")
 TLS_CONNECT_ERROR = Event(ERR, "SSL_connect: {}: client {}")
@@ -128,6 +163,7 @@ KEY_LOADED = Event(DEBUG, "Private key loaded from: {}")
 CHAIN_NOT_ISSUER = Event(WARNING, "Chain certificate has issued no other in the chain: {}")
 CERT_NOT_YET_VALID = Event(WARNING, "Own certificate is not valid before {}: {}")
 CERT_EXPIRED = Event(WARNING, "Own certificate has expired at {}: {}")
+CERT_EXPIRES_SOON = Event(WARNING, "Own certificate expires in {} day(s), at {}: {}")
 TRUST_UNREADABLE = Event(WARNING, "Trusted certificates are not loaded: {}")
 VERIFY_STARTED = Event(DEBUG, "Verification started at depth={}: {}")
 CERT_ACCEPTED_LEAF = Event(NOTICE, "Certificate accepted at depth=0: {}")
@@ -141,11 +177,31 @@ CERT_RESUMED_REJECTED = Event(WARNING, "CERT: Resumed session rejected: {}")
 CERT_HOST_MATCHED = Event(INFO, 'CERT: Host name "{}" matched with "{}"')
 CERT_EMAIL_MATCHED = Event(INFO, 'CERT: Email address "{}" matched')
 CERT_IP_MATCHED = Event(INFO, 'CERT: IP address "{}" matched')
+CERT_RULE_MATCHED = Event(INFO, 'CERT: {} "{}" matched with "{}"')
+CERT_KEY_PINNED = Event(INFO, "CERT: Pinned public key matched")
+CERT_KEY_NOT_PINNED = Event(WARNING, "CERT: Public key is not pinned; its pinSHA256 is {}")
+CRLS_LOADED = Event(DEBUG, "Loaded {} revocation list(s) from {}")
 CERT_NO_SUBJECT_CHECKS = Event(INFO, "CERT: No subject checks configured")
 CERT_PINNED = Event(INFO, "CERT: Locally installed certificate matched")
+CLIENT_CERT_CHOSEN = Event(INFO, "Client certificate sent: {} from {}")
 CERT_UNVERIFIED = Event(INFO, "CERT: Certificate verification disabled")
 TRUSTED_CLIENT_CA = Event(INFO, "Configured trusted client CA: {}")
 TRUSTED_SERVER_CA = Event(INFO, "Configured trusted server CA: {}")
+
+# --- protocol negotiation ------------------------------------------------------------------
+NEGOTIATION_FAILED = Event(ERR, "{}: client {}")
+NEGOTIATION_DETAIL = Event(INFO, "{}: client {}")
+UPGRADE_DETECTED = Event(DEBUG, "{} detected")
+UPGRADE_NOT_DETECTED = Event(DEBUG, "{} not detected")
+CONNECT_ACCEPTED = Event(INFO, "CONNECT request accepted")
+CONNECT_REJECTED = Event(ERR, "CONNECT request rejected")
+SOCKS_FAILED = Event(ERR, "SOCKS5 request failed: {}")
+DESTINATION_REJECTED = Event(ERR, "{} connection to {} rejected: {}")
+PROXY_HEADER = Event(INFO, "PROXY header of version {}: client {}")
+LDAP_STARTED = Event(INFO, "LDAP Start TLS successfully negotiated")
+FTP_PLAIN_DATA_REFUSED = Event(
+    WARNING, "FTP server answered {} with {}: it may refuse plain data connections"
+)
 
 # --- relay and close -----------------------------------------------------------------------
 READ_CLOSED = Event(INFO, "Read socket closed (readsocket)")

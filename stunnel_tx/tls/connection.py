@@ -69,9 +69,10 @@ class PeerJudgement:
     ``judged`` turns true when OpenSSL has gone through the whole chain down to the leaf and
     every step was accepted; ``reason`` is that of the step that was not. OpenSSL reports a
     leaf more than once when there is something wrong with it, so its facts are kept meanwhile.
+    While ``lenient`` the handshake goes on in spite of ``reason``.
     """
 
-    __slots__ = ("judged", "leaf", "peer_text", "pins", "policy", "reason", "scope")
+    __slots__ = ("judged", "leaf", "lenient", "peer_text", "pins", "policy", "reason", "scope")
 
     def __init__(
         self,
@@ -79,7 +80,10 @@ class PeerJudgement:
         pins: Mapping[bytes, frozenset[bytes]],
         scope: Scope,
         peer_text: str,
+        *,
+        lenient: bool = False,
     ) -> None:
+        self.lenient = lenient
         self.policy = policy
         self.pins = pins
         self.scope = scope
@@ -104,8 +108,8 @@ class PeerJudgement:
             self.reason = verdict.reason
             put_out(scope, verdict.notes)
             scope(CERT_REJECTED, depth, subject)
-            return False
-        if ok:
+            return self.lenient
+        if ok and not self.reason:
             self._passed(depth, subject, verdict.notes)
         return True
 
@@ -175,4 +179,4 @@ def verify(connection: SSL.Connection, certificate: X509, code: int, depth: int,
     except Exception as error:  # noqa: BLE001 - see above; every doubt rejects
         judgement.judged = False
         judgement.reason = f"{NOT_JUDGED}: {error}"
-        return False
+        return judgement.lenient

@@ -10,11 +10,14 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from attrs import evolve
 from OpenSSL import SSL
+from OpenSSL.crypto import X509StoreFlags
 
 from stunnel_tx.telemetry.events import (
-    CERT_EXPIRED,
-    CERT_NOT_YET_VALID,
+    CRLS_LOADED,
+    DH_PARAMETERS,
+    KEY_LOG,
     OPTIONS_NOT_CLEARED,
     TLS_OPTIONS,
     TRUST_UNREADABLE,
@@ -22,24 +25,38 @@ from stunnel_tx.telemetry.events import (
     TRUSTED_SERVER_CA,
 )
 from stunnel_tx.telemetry.levels import INFO
-from stunnel_tx.tls.binding.contexts import clear_partial_write, option_bits, set_groups
+from stunnel_tx.tls.alpn import set_protocols
+from stunnel_tx.tls.binding.contexts import (
+    clear_partial_write,
+    option_bits,
+    set_groups,
+    set_signature_algorithms,
+)
+from stunnel_tx.tls.client_identities import Candidate, ClientIdentities
 from stunnel_tx.tls.connection import verify
 from stunnel_tx.tls.errors import ContextRefused, FileUnusable
 from stunnel_tx.tls.faults import first_reason
 from stunnel_tx.tls.handshake import TLSContext, server_name_bytes
 from stunnel_tx.tls.identity import load_identity
+from stunnel_tx.tls.key_log import KeyLog
 from stunnel_tx.tls.names import distinguished_name
 from stunnel_tx.tls.passphrases import Passphrases
+from stunnel_tx.tls.pem import blocks, read_file
 from stunnel_tx.tls.policy import DEFAULT_GROUPS, Role
+from stunnel_tx.tls.resumption import AcceptedPeers, SessionCache
+from stunnel_tx.tls.revocations import load_revocations
+from stunnel_tx.tls.shared_keys import set_shared_keys
 from stunnel_tx.tls.subjects import prepare_host_checks
 from stunnel_tx.tls.trust import Trust, load_trust
+from stunnel_tx.tls.validity import report_validity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stunnel_tx.telemetry.log import Scope
     from stunnel_tx.tls.identity import Identity
-    from stunnel_tx.tls.policy import TLSPolicy, VerificationPolicy
+    from stunnel_tx.tls.policy import TLSPolicy, TrustPolicy
+    from stunnel_tx.tls.revocations import Revocations
 
 __all__ = ["TLSContext", "build_context", "session_scope"]
 
@@ -68,6 +85,32 @@ def build_context(
 
 
 def _build(policy: TLSPolicy, scope: Scope, passphrases: Passphrases) -> TLSContext:
+    context = _bare_context(policy, scope)
+    identity = _set_identity(context, policy, scope, passphrases)
+    _set_dh_parameters(context, policy, scope)
+    keys = set_shared_keys(context, policy, scope)
+    trust = _set_trust(context, policy, scope)
+    revocations = _set_revocations(context, policy, scope)
+    _set_verification(context, policy)
+    set_protocols(context, policy)
+    _set_sessions(context, policy)
+    _set_key_log(context, policy, scope)
+    try:
+        server_name = server_name_bytes(policy.server_name)
+    except UnicodeError as error:
+        reason = f"'sni' is not a host name: {policy.server_name}"
+        raise ContextRefused(policy.service, reason) from error
+    resumes = policy.session_resume and policy.role is Role.CLIENT
+    return TLSContext(
+        *(policy, context, identity, trust.pins, server_name, keys, revocations),
+        sessions=SessionCache(policy.session_timeout) if resumes else None,
+        peers=AcceptedPeers(policy.session_timeout) if policy.redirect else None,
+        identities=_choice(context, policy, scope, passphrases),
+    )
+
+
+def _bare_context(policy: TLSPolicy, scope: Scope) -> SSL.Context:
+    """A context that knows how to speak, but nothing of identities or trust yet."""
     server = policy.role is Role.SERVER
     context = SSL.Context(SSL.TLS_SERVER_METHOD if server else SSL.TLS_CLIENT_METHOD)
     _set_versions(context, policy)
@@ -75,16 +118,23 @@ def _build(policy: TLSPolicy, scope: Scope, passphrases: Passphrases) -> TLSCont
     _set_options(context, policy, scope)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     clear_partial_write(context)
-    identity = _set_identity(context, policy, scope, passphrases)
-    trust = _set_trust(context, policy, scope)
-    _set_verification(context, policy.verification)
-    _set_sessions(context, policy)
-    try:
-        server_name = server_name_bytes(policy.server_name)
-    except UnicodeError as error:
-        reason = f"'sni' is not a host name: {policy.server_name}"
-        raise ContextRefused(policy.service, reason) from error
-    return TLSContext(policy, context, identity, trust.pins, server_name)
+    return context
+
+
+def _choice(
+    context: SSL.Context, policy: TLSPolicy, scope: Scope, passphrases: Passphrases
+) -> ClientIdentities | None:
+    """The identities to choose from, each in a context of its own."""
+    candidates = []
+    for path in policy.identity_files:
+        own = evolve(policy, certificate_files=(path,), key_file=None)
+        room = _bare_context(own, scope)
+        identity = _set_identity(room, own, scope, passphrases)
+        if identity is not None:
+            candidates.append(Candidate(path, identity, room))
+    if not candidates:
+        return None
+    return ClientIdentities(context, candidates, fallback=bool(policy.certificate_files))
 
 
 def _set_versions(context: SSL.Context, policy: TLSPolicy) -> None:
@@ -105,7 +155,7 @@ def _set_algorithms(context: SSL.Context, policy: TLSPolicy) -> None:
         ciphers = f"{ciphers or 'DEFAULT'}:@SECLEVEL={policy.security_level}"
     for setter, option, value in (
         (context.set_cipher_list, "ciphers", ciphers),
-        (context.set_tls13_ciphersuites, "ciphersuites", policy.ciphersuites),
+        (context.set_tls13_ciphersuites, "ciphersuites", _suites(policy)),
     ):
         try:
             if value:
@@ -113,6 +163,10 @@ def _set_algorithms(context: SSL.Context, policy: TLSPolicy) -> None:
         except SSL.Error as error:
             reason = f"{first_reason(error)} in '{option}': {value}"
             raise ContextRefused(policy.service, reason) from error
+    algorithms = policy.signature_algorithms
+    if algorithms and not set_signature_algorithms(context, algorithms):
+        reason = f"Invalid list in 'config = SignatureAlgorithms:{algorithms}'"
+        raise ContextRefused(policy.service, reason)
     groups = policy.groups
     if not groups or set_groups(context, groups):
         return
@@ -120,6 +174,14 @@ def _set_algorithms(context: SSL.Context, policy: TLSPolicy) -> None:
     if groups == DEFAULT_GROUPS and set_groups(context, groups.partition(":")[2]):
         return
     raise ContextRefused(policy.service, f"Invalid groups list in 'curves': {groups}")
+
+
+def _suites(policy: TLSPolicy) -> str:
+    """The TLS 1.3 suites, those that go with a pre-shared key (SHA-256) first if there is one."""
+    if policy.psk_file is None:
+        return policy.ciphersuites
+    suites = policy.ciphersuites.split(":")
+    return ":".join(sorted(suites, key=lambda suite: not suite.endswith("SHA256")))
 
 
 def _set_options(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> None:
@@ -131,6 +193,9 @@ def _set_options(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> None:
         wanted |= _NO_RESUMPTION_ON_RENEGOTIATION
         if not policy.session_resume:
             wanted |= SSL.OP_NO_TICKET
+        if policy.psk_file is not None:
+            # Otherwise a client that has a key and no certificate could choose to need one.
+            wanted |= SSL.OP_CIPHER_SERVER_PREFERENCE
     final = context.set_options(wanted & ~policy.options_clear)
     stuck = final & policy.options_clear
     if stuck:
@@ -153,13 +218,31 @@ def _set_identity(
     except (SSL.Error, TypeError) as error:
         reason = first_reason(error) if isinstance(error, SSL.Error) else str(error)
         raise FileUnusable(policy.certificate_files[0], reason) from error
-    now = datetime.now(UTC)
-    name = distinguished_name(identity.leaf.subject)
-    if identity.not_after < now:
-        scope(CERT_EXPIRED, identity.not_after, name)
-    if identity.leaf.not_valid_before_utc > now:
-        scope(CERT_NOT_YET_VALID, identity.leaf.not_valid_before_utc, name)
+    report_validity(identity, scope, datetime.now(UTC))
     return identity
+
+
+def _set_dh_parameters(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> None:
+    """Use the first DH parameters there are; without any, OpenSSL has groups of its own."""
+    if policy.role is not Role.SERVER:
+        return
+    sources = (policy.dh_file,) if policy.dh_file else policy.certificate_files
+    for path in sources:
+        if path is policy.dh_file or _has_dh_parameters(path):
+            try:
+                context.load_tmp_dh(path.encode("utf-8", "surrogateescape"))
+            except SSL.Error as error:
+                raise FileUnusable(path, f"DH parameters: {first_reason(error)}") from error
+            scope(DH_PARAMETERS, path)
+            return
+
+
+def _has_dh_parameters(path: str) -> bool:
+    try:
+        data = read_file(path)
+    except FileUnusable:  # a URI; what is wrong with a file has been said before
+        return False
+    return any(block.label.endswith("DH PARAMETERS") for block in blocks(data))
 
 
 def _set_trust(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> Trust:
@@ -174,7 +257,7 @@ def _set_trust(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> Trust:
         scope(TRUST_UNREADABLE, error)
         return Trust()
     if policy.verification.evaluates:
-        context.load_verify_locations(sources.ca_file, sources.ca_path)
+        _trust_sources(context, sources)
     server = policy.role is Role.SERVER
     if server and policy.verification.request:
         for certificate in trust.certificates:
@@ -186,14 +269,51 @@ def _set_trust(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> Trust:
     return trust
 
 
-def _set_verification(context: SSL.Context, policy: VerificationPolicy) -> None:
-    if not policy.request:
+def _trust_sources(context: SSL.Context, sources: TrustPolicy) -> None:
+    if sources.ca_file is not None or sources.ca_path is not None:
+        context.load_verify_locations(sources.ca_file, sources.ca_path)
+    if sources.system:
+        context.set_default_verify_paths()
+
+
+def _set_revocations(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> Revocations | None:
+    """Load the revocation lists, and have every certificate that matters looked up in them."""
+    sources = policy.revocation
+    loaded = load_revocations(sources, policy.trust.chroot)
+    if loaded is None or not policy.verification.evaluates:
+        return None
+    store = context.get_cert_store()
+    if store is None:
+        raise ContextRefused(policy.service, "no certificate store for revocation lists")
+    for each in loaded.lists:
+        store.add_crl(each)
+    if sources.crl_file is not None:
+        scope(CRLS_LOADED, len(loaded.lists), sources.crl_file)
+    if sources.crl_path is not None:
+        # The same look-up by hash serves certificates and lists.
+        context.load_verify_locations(None, sources.crl_path)
+    flags = X509StoreFlags.CRL_CHECK
+    if sources.whole_chain:
+        flags |= X509StoreFlags.CRL_CHECK_ALL
+    store.set_flags(flags)
+    return loaded
+
+
+def _set_key_log(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> None:
+    if policy.key_log is not None:
+        context.set_keylog_callback(KeyLog(policy.key_log))
+        scope(KEY_LOG, policy.key_log)
+
+
+def _set_verification(context: SSL.Context, policy: TLSPolicy) -> None:
+    rules = policy.verification
+    if not rules.request:
         context.set_verify(SSL.VERIFY_NONE)
         return
-    if policy.hosts:
+    if rules.hosts:
         prepare_host_checks()
     mode = SSL.VERIFY_PEER
-    if policy.require:
+    if rules.require and not policy.redirect:
         mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT
     context.set_verify(mode, verify)
 
@@ -204,13 +324,17 @@ def session_scope(policy: TLSPolicy) -> bytes:
     A session made under other rules is then no session at all (CVE-2025-23419), even where
     contexts share their ticket keys.
     """
-    rules = repr((policy.service, policy.verification, policy.trust))
+    keys = (policy.psk_file, policy.psk_identity)
+    peers = (policy.verification, policy.trust, policy.revocation, policy.redirect)
+    rules = repr((policy.service, *peers, keys))
     return hashlib.sha256(rules.encode("utf-8", "backslashreplace")).digest()
 
 
 def _set_sessions(context: SSL.Context, policy: TLSPolicy) -> None:
     """Set who may resume, and for how long; clients keep their sessions outside of the library."""
-    context.set_session_id(session_scope(policy))
+    if policy.role is Role.SERVER or policy.psk_file is None:
+        # OpenSSL takes an external key for a session, one without any scope.
+        context.set_session_id(session_scope(policy))
     keeps = policy.session_resume and policy.role is Role.SERVER
     context.set_session_cache_mode(SSL.SESS_CACHE_SERVER if keeps else SSL.SESS_CACHE_OFF)
     context.set_timeout(policy.session_timeout)

@@ -22,8 +22,8 @@ __all__ = ["LeafFacts", "leaf_facts"]
 class LeafFacts:
     """A peer's certificate as the verdict sees it.
 
-    ``subject`` and ``spki`` are DER; ``name`` is the subject as text. ``emails`` are those of
-    the alternative names and of the subject. The validity bounds are in UTC.
+    ``subject``, ``issuer`` and ``spki`` are DER; ``name`` is the subject as text. ``emails`` are
+    those of the alternative names and of the subject. The validity bounds are in UTC.
     """
 
     name: str
@@ -35,6 +35,11 @@ class LeafFacts:
     common_names: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
     addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+    units: tuple[str, ...] = ()
+    organizations: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+    issuer: bytes = b""
+    serial: int = 0
 
 
 def leaf_facts(certificate: x509.Certificate) -> LeafFacts:
@@ -64,6 +69,11 @@ def leaf_facts(certificate: x509.Certificate) -> LeafFacts:
         common_names=_texts(subject, NameOID.COMMON_NAME),
         emails=emails,
         addresses=addresses,
+        units=_texts(subject, NameOID.ORGANIZATIONAL_UNIT_NAME),
+        organizations=_texts(subject, NameOID.ORGANIZATION_NAME),
+        uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else (),
+        issuer=certificate.issuer.public_bytes(),
+        serial=certificate.serial_number,
     )
 
 

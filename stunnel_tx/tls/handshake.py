@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from attrs import frozen
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
 from stunnel_tx.errors import Rejected
 from stunnel_tx.telemetry.events import (
+    ALPN_NEGOTIATED,
+    ALPN_NONE,
     CIPHERSUITE,
     NEGOTIATED_GROUP,
     PEER_CERT_NOT_REQUIRED,
@@ -18,25 +22,43 @@ from stunnel_tx.telemetry.events import (
     SNI_DISABLED,
     SNI_SENDING,
     TLS_ACCEPTED_NEW,
+    TLS_ACCEPTED_PSK,
     TLS_ACCEPTED_REUSED,
     TLS_CONNECTED_NEW,
+    TLS_CONNECTED_PSK,
     TLS_CONNECTED_REUSED,
 )
 from stunnel_tx.telemetry.levels import INFO
+from stunnel_tx.tls.alpn import NO_PROTOCOL
 from stunnel_tx.tls.binding.contexts import session_reused
 from stunnel_tx.tls.connection import PeerJudgement, facts_of, put_out
 from stunnel_tx.tls.facts import leaf_facts
 from stunnel_tx.tls.policy import Role
-from stunnel_tx.tls.verification import NOT_JUDGED, Outcome, judge_finished
+from stunnel_tx.tls.verification import (
+    ACCEPTED,
+    NOT_JUDGED,
+    Outcome,
+    Verdict,
+    judge_finished,
+    judge_or_redirect,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from socket import socket
 
+    from cryptography.x509 import Certificate
+
+    from stunnel_tx.telemetry.events import Event
     from stunnel_tx.telemetry.log import Scope
+    from stunnel_tx.tls.binding.psk import KeyExchange
+    from stunnel_tx.tls.client_identities import ClientIdentities
     from stunnel_tx.tls.connection import TLSFacts
+    from stunnel_tx.tls.facts import LeafFacts
     from stunnel_tx.tls.identity import Identity
     from stunnel_tx.tls.policy import TLSPolicy
+    from stunnel_tx.tls.resumption import AcceptedPeers, SessionCache
+    from stunnel_tx.tls.verification import RevocationLists
 
 __all__ = ["TLSContext", "server_name_bytes"]
 
@@ -52,7 +74,10 @@ _EVENTS = {
 class TLSContext:
     """A policy made ready: the source of one service's connections.
 
-    ``identity`` is ``None`` for a client without a certificate. Made by
+    ``identity`` is ``None`` where there is no certificate, ``keys`` and ``revocations`` where
+    there are no pre-shared keys and no revocation lists; ``sessions`` are those of a client that
+    resumes, ``peers`` those a redirecting server has accepted, ``identities`` the certificates a
+    client chooses from. Made by
     :func:`stunnel_tx.tls.context.build_context`.
     """
 
@@ -61,38 +86,66 @@ class TLSContext:
     identity: Identity | None
     pins: Mapping[bytes, frozenset[bytes]]
     _server_name: bytes | None
+    keys: KeyExchange | None = None
+    revocations: RevocationLists | None = None
+    sessions: SessionCache | None = None
+    peers: AcceptedPeers | None = None
+    identities: ClientIdentities | None = None
 
-    def connection(self, sock: socket, scope: Scope, peer_text: str) -> SSL.Connection:
+    def connection(
+        self, sock: socket, scope: Scope, peer_text: str, target: str = ""
+    ) -> SSL.Connection:
         """A connection on the non-blocking *sock*, ready for its handshake.
 
-        *peer_text* is the peer's address as it appears in the log.
+        *peer_text* is the peer's address as it appears in the log. *target* tells servers apart
+        that a client service keeps separate sessions for.
         """
         policy = self.policy
         connection = SSL.Connection(self.context, sock)
         verification = policy.verification
         if verification.request:
-            judgement = PeerJudgement(verification, self.pins, scope, peer_text)
+            judgement = PeerJudgement(
+                verification, self.pins, scope, peer_text, lenient=policy.redirect
+            )
             connection.set_app_data(judgement)
+        if self.keys is not None:
+            self.keys.watch(connection, scope)
         if policy.role is Role.SERVER:
             connection.set_accept_state()
         else:
             connection.set_connect_state()
             if self._server_name is not None:
                 connection.set_tlsext_host_name(self._server_name)
+            if self.sessions is not None:
+                self.sessions.offer(connection, target, scope)
         if scope.enabled(INFO):
             self._announce(scope)
         return connection
 
-    def finish(self, connection: SSL.Connection, scope: Scope) -> None:
+    def finish(self, connection: SSL.Connection, scope: Scope) -> Outcome:
         """Give the verdict after the handshake of *connection*, full or resumed.
 
-        Nothing may be passed on before this has returned. Raises
+        Nothing may be passed on before this has returned, and to whom depends on the answer:
+        UNAUTHENTICATED is for peers to be redirected. Raises
         :class:`~stunnel_tx.errors.Rejected` when the peer is turned away.
         """
+        outcome = Outcome.ACCEPTED
         if self.policy.verification.request:
-            self._settle(connection, scope)
+            outcome = self._settle(connection, scope)
+        if self.policy.alpn_required and not connection.get_alpn_proto_negotiated():
+            raise Rejected(NO_PROTOCOL)
+        if self.identities is not None:
+            self.identities.settle(connection, scope)
+        if self.sessions is not None:
+            self.sessions.accepted(connection)
         if scope.enabled(INFO):
             self._describe(connection, scope)
+        return outcome
+
+    def release(self, connection: SSL.Connection) -> None:
+        """Take what is worth keeping of *connection*, which is about to be let go."""
+        if self.sessions is not None:
+            self.sessions.release(connection)
 
     def rejection(self, connection: SSL.Connection) -> str:
         """Why the peer's certificate was turned down during the handshake; empty if it was not."""
@@ -103,31 +156,90 @@ class TLSContext:
         """What was negotiated on *connection*, once its handshake is done."""
         return facts_of(connection)
 
-    def _settle(self, connection: SSL.Connection, scope: Scope) -> None:
+    def _settle(self, connection: SSL.Connection, scope: Scope) -> Outcome:
         judgement = connection.get_app_data()
         judged = isinstance(judgement, PeerJudgement) and judgement.judged
         certificate = connection.get_peer_certificate()
-        leaf = None
-        if certificate is not None:
-            if judged or not self.policy.verification.evaluates:
-                # The steps have accepted it, or nothing can turn it down: that it is there
-                # is all that is left to ask.
-                return
-            try:
-                leaf = leaf_facts(certificate.to_cryptography())
-            except ValueError as error:
-                raise Rejected(f"{NOT_JUDGED}: {error}") from error
-        verdict = judge_finished(
+        if self.peers is not None:
+            found = certificate.to_cryptography() if certificate is not None else None
+            verdict = self._judge_for_redirect(connection, found, judgement, self.peers)
+        elif certificate is None:
+            verdict = self._judge(connection, None, judged=judged)
+        elif judged or not self.policy.verification.evaluates:
+            # The steps have accepted it, or nothing can turn it down: that it is there is all
+            # that is left to ask.
+            return Outcome.ACCEPTED
+        else:
+            verdict = self._judge(connection, _facts(certificate.to_cryptography()), judged=judged)
+        put_out(scope, verdict.notes)
+        if verdict.outcome is Outcome.REJECTED:
+            raise Rejected(verdict.reason)
+        return verdict.outcome
+
+    def _judge(
+        self, connection: SSL.Connection, leaf: LeafFacts | None, *, judged: bool
+    ) -> Verdict:
+        return judge_finished(
             self.policy.verification,
             leaf,
             self.pins,
             judged=judged,
             resumed=session_reused(connection),
             now=_now(),
+            keyed=self._by_key(connection),
+            revocations=self.revocations,
         )
-        put_out(scope, verdict.notes)
-        if verdict.outcome is not Outcome.ACCEPTED:
-            raise Rejected(verdict.reason)
+
+    def _judge_for_redirect(
+        self,
+        connection: SSL.Connection,
+        certificate: Certificate | None,
+        judgement: object,
+        peers: AcceptedPeers,
+    ) -> Verdict:
+        """The verdict of a service that leads rejected peers elsewhere; keeps it for resumption."""
+        failure = NOT_JUDGED
+        judged = False
+        if isinstance(judgement, PeerJudgement):
+            failure, judged = judgement.reason, judgement.judged
+            # From here on, in a renegotiation, a certificate that fails is not let through.
+            judgement.lenient = False
+        if certificate is None:
+            keyed = self._by_key(connection)
+            return judge_or_redirect(None, lambda: ACCEPTED, known=False, keyed=keyed)
+        digest = sha256(certificate.public_bytes(Encoding.DER)).digest()
+        try:
+            leaf = _facts(certificate)
+        except Rejected as error:
+            return Verdict(Outcome.UNAUTHENTICATED, error.reason)
+        verdict = judge_or_redirect(
+            leaf,
+            lambda: self._judge(connection, leaf, judged=judged),
+            known=judged or digest in peers,
+            keyed=False,
+            failure=failure,
+        )
+        if verdict.outcome is Outcome.ACCEPTED:
+            peers.add(digest)
+        else:
+            peers.discard(digest)
+        return verdict
+
+    def _by_key(self, connection: SSL.Connection) -> bool:
+        """True when the peer has proved to know a pre-shared key, now or in the session resumed."""
+        if self.keys is None:
+            return False
+        cipher = connection.get_cipher_name() or ""
+        if connection.get_protocol_version_name() != "TLSv1.3":
+            return "PSK" in cipher
+        if not session_reused(connection):
+            return False
+        # Where certificates are required of all others, a session without one can only be of
+        # a key. Elsewhere the key must have been used now: one that was merely found may have
+        # been passed over, but not with a suite of its own hash, SHA-256.
+        found = self.keys.identity(connection) is not None and cipher.endswith("SHA256")
+        alone = self.policy.verification.require and not self.policy.redirect
+        return alone or found
 
     def _announce(self, scope: Scope) -> None:
         """Say what is about to be asked of the peer."""
@@ -139,14 +251,32 @@ class TLSContext:
             else:
                 scope(SNI_SENDING, self._server_name.decode("ascii"))
 
+    def _outcome(self, connection: SSL.Connection) -> Event:
+        """The line that tells a new session, a resumed one and one by a pre-shared key apart."""
+        role = self.policy.role
+        if self.keys is not None and self.keys.identity(connection) and self._by_key(connection):
+            return TLS_ACCEPTED_PSK if role is Role.SERVER else TLS_CONNECTED_PSK
+        return _EVENTS[role, bool(session_reused(connection))]
+
     def _describe(self, connection: SSL.Connection, scope: Scope) -> None:
         """Say what was negotiated."""
-        role = self.policy.role
-        scope(_EVENTS[role, bool(session_reused(connection))])
+        scope(self._outcome(connection))
         facts = facts_of(connection)
         scope(CIPHERSUITE, facts.version, facts.cipher, facts.bits)
         if facts.group is not None:
             scope(NEGOTIATED_GROUP, facts.version, facts.group)
+        if facts.alpn is not None:
+            scope(ALPN_NEGOTIATED, facts.alpn)
+        elif self.policy.alpn:
+            scope(ALPN_NONE)
+
+
+def _facts(certificate: Certificate) -> LeafFacts:
+    """What is judged of *certificate*; raises Rejected for one that cannot be read."""
+    try:
+        return leaf_facts(certificate)
+    except ValueError as error:
+        raise Rejected(f"{NOT_JUDGED}: {error}") from error
 
 
 def _now() -> datetime:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from stunnel_tx.telemetry.log import Scope
     from stunnel_tx.tls.passphrases import Passphrases
 
-__all__ = ["Identity", "load_identity"]
+__all__ = ["Identity", "load_identity", "local_path"]
 
 
 @frozen
@@ -113,13 +113,13 @@ def _key(content: _Content, passphrases: Passphrases) -> PrivateKeyTypes:
 
 
 def _read(path: str, passphrases: Passphrases) -> _Content:
-    data = read_file(_local_path(path))
+    data = read_file(local_path(path))
     if is_pem(data):
         return _read_pem(path, data)
     return _read_binary(path, data, passphrases)
 
 
-def _local_path(source: str) -> str:
+def local_path(source: str) -> str:
     """The file that *source* names, as a path or as a ``file:`` URI (RFC 8089).
 
     Other URIs need a store that the library here does not have.

@@ -5,23 +5,25 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 
 from stunnel_tx.tls.errors import FileUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Block", "blocks", "certificate_of", "is_pem", "read_file"]
+__all__ = ["Block", "blocks", "certificate_of", "directory_files", "is_pem", "read_file"]
 
 #: A certificate or bundle above this many bytes is a mistake (a public CA bundle has 250 KB).
 MAX_FILE = 16 * 1024 * 1024
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 .]+)-----.*?-----END \1-----", re.DOTALL)
 
 _CERTIFICATE_LABELS = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
 
@@ -64,6 +66,20 @@ _REMEDIES: dict[type[OSError], str] = {
 }
 
 
+def directory_files(path: str, chroot: str | None, names: re.Pattern[str]) -> list[str]:
+    """The files of directory *path* whose names match *names*, sorted.
+
+    *path* is one inside the future root directory *chroot*, seen from outside, unless that is
+    ``None``. Raises :class:`FileUnusable`.
+    """
+    seen_now = path if chroot is None else f"{chroot.rstrip('/')}/{path.lstrip('/')}"
+    try:
+        files = sorted(Path(seen_now).iterdir())
+    except OSError as error:
+        raise FileUnusable(seen_now, error.strerror or str(error)) from error
+    return [str(file) for file in files if names.match(file.name)]
+
+
 def is_pem(data: bytes) -> bool:
     """True when *data* contains PEM text rather than binary DER or PKCS#12."""
     return b"-----BEGIN " in data
@@ -77,6 +93,13 @@ def blocks(data: bytes) -> Iterator[Block]:
 
 def certificate_of(block: Block) -> x509.Certificate:
     """The certificate in *block*; raises ``ValueError`` when there is none."""
+    with warnings.catch_warnings():
+        # Certificates in public trust stores break rules of RFC 5280 that matter to nobody.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return _load(block)
+
+
+def _load(block: Block) -> x509.Certificate:
     if block.label != "TRUSTED CERTIFICATE":
         return x509.load_pem_x509_certificate(block.text)
     # OpenSSL's own form: the certificate, then trust settings that belong to nobody else.

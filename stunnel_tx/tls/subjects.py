@@ -14,7 +14,9 @@ from stunnel_tx.telemetry.events import (
     CERT_HOST_MATCHED,
     CERT_IP_MATCHED,
     CERT_NO_SUBJECT_CHECKS,
+    CERT_RULE_MATCHED,
 )
+from stunnel_tx.tls.name_patterns import dns_name_matches, text_matches, uri_matches
 
 if TYPE_CHECKING:
     from stunnel_tx.telemetry.events import Event
@@ -31,7 +33,7 @@ _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 
 def match_subject(policy: VerificationPolicy, leaf: LeafFacts) -> Note | None:
     """The first check of *policy* that *leaf* satisfies, as an event; ``None`` when none does."""
-    if not (policy.hosts or policy.emails or policy.addresses):
+    if not policy.names:
         return CERT_NO_SUBJECT_CHECKS, ()
     # RFC 9525 §6.3 ignores the common name; stunnel uses it when there is no DNS name at all.
     names = leaf.dns_names or leaf.common_names
@@ -45,6 +47,25 @@ def match_subject(policy: VerificationPolicy, leaf: LeafFacts) -> Note | None:
     for address in policy.addresses:
         if address in leaf.addresses:
             return CERT_IP_MATCHED, (address,)
+    return _match_rules(policy, leaf)
+
+
+def _match_rules(policy: VerificationPolicy, leaf: LeafFacts) -> Note | None:
+    """The first access rule that *leaf* satisfies: CN, OU, O, DNS name or URI."""
+    for word, patterns, found, matches in (
+        ("CN", policy.common_names, leaf.common_names, text_matches),
+        ("OU", policy.units, leaf.units, text_matches),
+        ("O", policy.organizations, leaf.organizations, text_matches),
+        ("DNS name", policy.dns_names, leaf.dns_names, dns_name_matches),
+        ("URI", policy.uris, leaf.uris, uri_matches),
+    ):
+        for pattern in patterns:
+            # A SPIFFE identity stands alone (X509-SVID, section 2).
+            if pattern.lower().startswith("spiffe:") and len(found) != 1:
+                continue
+            for name in found:
+                if matches(pattern, name):
+                    return CERT_RULE_MATCHED, (word, pattern, name)
     return None
 
 

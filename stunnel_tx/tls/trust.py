@@ -1,7 +1,8 @@
-"""The certificates a peer is measured against: a bundle (CAfile) and a directory (CApath)."""
+"""The certificates a peer is measured against: CAfile, CApath, and the system's store."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from attrs import field, frozen
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from stunnel_tx.tls.errors import FileUnusable
-from stunnel_tx.tls.pem import blocks, certificate_of, is_pem, read_file
+from stunnel_tx.tls.pem import blocks, certificate_of, directory_files, is_pem, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,18 @@ __all__ = ["Pins", "Trust", "load_trust", "pins_of"]
 #: ``{subject DER: {SubjectPublicKeyInfo DER, ...}}`` of every trusted certificate.
 Pins = dict[bytes, frozenset[bytes]]
 
+#: Where systems keep their stores; the same places as pyOpenSSL looks at.
+SYSTEM_STORES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/certs",
+)
+_STORE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
 #: How OpenSSL names the certificates of a hashed directory: subject hash, dot, number.
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
 
@@ -32,7 +45,8 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
 class Trust:
     """The trusted certificates of one service, bundle first, then directory.
 
-    ``pins`` is filled only when it was asked for.
+    Those of the system's store are not among them: they are no peers, and too many to be
+    listed. ``pins`` is filled only when it was asked for.
     """
 
     certificates: tuple[Certificate, ...] = field(default=(), repr=False)
@@ -48,8 +62,15 @@ def load_trust(policy: TrustPolicy, *, pins: bool = False) -> Trust:
     if policy.ca_file is not None:
         found.extend(_bundle(policy.ca_file))
     if policy.ca_path is not None:
-        found.extend(_directory(_as_seen_now(policy.ca_path, policy.chroot)))
-    if not found:
+        for file in directory_files(policy.ca_path, policy.chroot, _HASHED):
+            found.extend(_bundle(file))
+    if policy.system:
+        _require_system_store()
+        if pins and not found:
+            raise FileUnusable(
+                "system", "verifyPeer needs local copies of the peers", "add CAfile or CApath"
+            )
+    elif not found:
         where = " or ".join(filter(None, (policy.ca_file, policy.ca_path)))
         raise FileUnusable(where, "No trusted certificates found", _remedy(policy))
     return Trust(tuple(found), pins_of(found) if pins else {})
@@ -78,21 +99,15 @@ def _bundle(path: str) -> list[Certificate]:
     return found
 
 
-def _as_seen_now(path: str, chroot: str | None) -> str:
-    """*path* inside the future root directory, seen from outside."""
-    return path if chroot is None else f"{chroot.rstrip('/')}/{path.lstrip('/')}"
-
-
-def _directory(path: str) -> list[Certificate]:
-    try:
-        files = sorted(Path(path).iterdir())
-    except OSError as error:
-        raise FileUnusable(path, error.strerror or str(error)) from error
-    found: list[Certificate] = []
-    for file in files:
-        if _HASHED.match(file.name):
-            found.extend(_bundle(str(file)))
-    return found
+def _require_system_store() -> None:
+    """Make sure that there is a store: the library says nothing when it finds none."""
+    places = [os.environ[name] for name in _STORE_VARIABLES if os.environ.get(name)]
+    if not any(Path(place).exists() for place in places or SYSTEM_STORES):
+        raise FileUnusable(
+            ", ".join(places) or "system",
+            "the system has no store of trusted certificates",
+            "install the package ca-certificates, or set SSL_CERT_FILE",
+        )
 
 
 def _remedy(policy: TrustPolicy) -> str:

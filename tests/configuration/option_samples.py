@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 from attrs import frozen
 
 from stunnel_tx.configuration.addresses import EndpointString, HostPort, UnixPath
+from stunnel_tx.configuration.openssl_commands import Overrides
 from stunnel_tx.configuration.option_flags import OptionFlags
+from stunnel_tx.configuration.protocol_values import PermittedNetwork
+from stunnel_tx.configuration.protocols import BUILT_IN
 from stunnel_tx.configuration.socket_options import SocketOption
 from stunnel_tx.configuration.values import DebugLevel
 
@@ -123,24 +128,51 @@ _SERVICE = {
 }
 
 _PROTOCOL = {
-    "protocol": Sample((("SMTP", "smtp"), ("xmpp-server", "xmpp-server")), ("gopher", "")),
+    "acceptProxy": Sample(
+        (
+            ("10.0.0.0/8", (ip_network("10.0.0.0/8"),)),
+            ("UNIX, 2001:db8::1", ("unix", ip_network("2001:db8::1/128"))),
+        ),
+        ("", "10.0.0.1/8", "host", "10.0.0.0/8,", "all"),
+    ),
+    "protocol": Sample(
+        (("SMTP", BUILT_IN["smtp"]), ("xmpp-server", BUILT_IN["xmpp-server"])), ("gopher", "")
+    ),
+    "protocolAllow": Sample(
+        (
+            ("192.0.2.1", (PermittedNetwork(ip_network("192.0.2.1/32")),)),
+            (
+                "10.0.0.0/8  443,8000-8099",
+                (PermittedNetwork(ip_network("10.0.0.0/8"), (range(443, 444), range(8000, 8100))),),
+            ),
+        ),
+        ("", "host 80", "10.0.0.1/8", "10.0.0.0/8 80 81", "::/0 0", "::/0 65536", "::/0 9-8"),
+    ),
     "protocolAuthentication": _TEXT,
     "protocolDomain": _TEXT,
     "protocolHeader": _ENTRY,
     "protocolHost": _TEXT,
     "protocolPassword": _TEXT,
     "protocolUsername": _TEXT,
+    "sendProxy": Sample((("1", 1), ("2", 2), ("None", 0)), ("0", "3", "v1", "yes", "")),
 }
 
 _TLS = {
     "cert": _ENTRY,
     "ciphers": _TEXT,
     "ciphersuites": _TEXT,
-    "config": _ENTRY,
+    "config": Sample(
+        (
+            ("cipherstring:HIGH", (Overrides(ciphers="HIGH"),)),
+            ("MinProtocol:TLSv1.2", (Overrides(min_version=0x0303),)),
+        ),
+        ("", "CipherString", "Nonsense:1", "MinProtocol:SSLv3", "Options:Nonsense"),
+    ),
     "curves": _TEXT,
     "engineId": _TEXT,
     "engineNum": Sample((("1", 1),), ("0", "x", "")),
     "key": _CLEARABLE,
+    "keyLog": _TEXT,
     "options": Sample(
         (("no_ticket", OptionFlags(1 << 14, 0)), ("-NO_SSLv3", OptionFlags(0, 1 << 25))),
         ("NO_SSLv9", "-", ""),
@@ -148,6 +180,7 @@ _TLS = {
     "PSKidentity": _TEXT,
     "PSKsecrets": _TEXT,
     "renegotiation": _YES_NO,
+    "renew": _YES_NO,
     "securityLevel": Sample((("0", 0), ("5", 5)), ("6", "-1", "")),
     "sessionCacheSize": Sample((("0", 0), ("50000", 50000)), ("many", "")),
     "sessionCacheTimeout": Sample((("60", 60),), ("long", "")),
@@ -155,24 +188,51 @@ _TLS = {
         (("192.0.2.1:54321", HostPort("192.0.2.1", 54321, "192.0.2.1:54321")),), ("192.0.2.1", "")
     ),
     "sessionResume": _YES_NO,
-    "sni": Sample((("www.example.org", "www.example.org"), ("", "")), ()),
+    "sni": Sample((("www.example.org", ("www.example.org",)), ("", ("",))), ()),
+    "sniUnknown": Sample((("Refuse", "refuse"), ("primary", "primary")), ("ignore", "")),
+    "alpn": Sample(
+        (
+            ("h2, http/1.1", (b"h2", b"http/1.1")),
+            ("imap", (b"imap",)),
+            ("a:b", (b"a", b"b")),
+        ),
+        ("", ",", "h2,", "x" * 256),
+    ),
+    "requireALPN": _YES_NO,
+    "clientIdentity": _ENTRY,
     "sslVersion": _VERSION,
     "sslVersionMax": _VERSION,
     "sslVersionMin": _VERSION,
     "ticketKeySecret": _KEY,
     "ticketMacSecret": _KEY,
+    "tlsProfile": Sample((("Modern", "modern"), ("old", "old")), ("fast", "")),
 }
 
 _VERIFICATION = {
     "CAengine": _ENTRY,
     "CAfile": Sample((("ca.pem", "ca.pem"), ("", None)), ()),
     "CApath": Sample((("/etc/ssl/certs", "/etc/ssl/certs"), ("", None)), ()),
-    "CAstore": _TEXT,
+    "CAstore": Sample((("System", "system"),), ("org.openssl.winstore:", "")),
+    "checkCN": _ENTRY,
+    "checkDNS": Sample(
+        (("*.Example.org", ("*.Example.org",)), ("host", ("host",))),
+        ("", "*", "a.*.org", "w*.example.org", "a b", "a..b"),
+    ),
     "checkEmail": _ENTRY,
     "checkHost": _ENTRY,
     "checkIP": Sample(
         (("192.0.2.1", ("192.0.2.1",)), ("[2001:DB8::0:1]", ("2001:db8::1",))),
         ("192.0.2", "host", ""),
+    ),
+    "checkO": _ENTRY,
+    "checkOU": _ENTRY,
+    "checkURI": Sample(
+        (
+            ("spiffe://td/ns/*/sa/web", ("spiffe://td/ns/*/sa/web",)),
+            ("spiffe://td/**", ("spiffe://td/**",)),
+            ("urn:example:a", ("urn:example:a",)),
+        ),
+        ("", "td/ns", "spiffe://*/x", "spiffe://td/a*", "spiffe://td/**/x", "urn:*", "a:b c"),
     ),
     "CRLcheckChain": _YES_NO,
     "CRLfile": _CLEARABLE,
@@ -185,6 +245,13 @@ _VERIFICATION = {
     "OCSPflag": Sample((("nocerts", frozenset({"NOCERTS"})),), ("NOTHING", "")),
     "OCSPnonce": _YES_NO,
     "OCSPrequire": _YES_NO,
+    "pinSHA256": Sample(
+        (
+            ("A" * 43 + "=", (bytes(32),)),
+            ("sha256//" + "A" * 43 + "=", (bytes(32),)),
+        ),
+        ("", "AAAA", "A" * 44, "a" * 64),
+    ),
     "requireCert": _YES_NO,
     "verify": Sample((("0", 0), ("4", 4)), ("5", "-1", "yes", "")),
     "verifyChain": _YES_NO,

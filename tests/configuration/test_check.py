@@ -70,6 +70,18 @@ class AuthenticationTests(WarningCase):
         """A pinned peer needs no name."""
         self.assertEqual(warnings(f"{BARE_CLIENT}verifyPeer = yes\nCAfile = ca\n"), [])
 
+    def test_pinned_key(self) -> None:
+        """Neither does one whose key is pinned, with or without a chain; that is no mere asking."""
+        pin = f"pinSHA256 = {'A' * 43}=\n"
+        self.assertEqual(warnings(f"{BARE_CLIENT}{pin}"), [])
+        self.assertEqual(warnings(f"{BARE_CLIENT}{pin}verifyChain = yes\nCAfile = ca\n"), [])
+        self.assertEqual(warnings(f"{SERVER}requireCert = yes\n{pin}"), [])
+
+    def test_rules(self) -> None:
+        """An access rule is a subject check."""
+        verified = f"{BARE_CLIENT}verifyChain = yes\nCAfile = ca\n"
+        self.assertEqual(warnings(f"{verified}checkURI = spiffe://td/a\n"), [])
+
     def test_at_start(self) -> None:
         """The warnings a service gives at its start are those of authentication alone."""
         examination = examine(text_source(f"{BARE_CLIENT}reset = no\n".encode(), "f"))
@@ -127,6 +139,15 @@ class TLSTests(WarningCase):
         self.assertEqual(warnings(f"{SERVER}{line}{cleared}"), [])
 
 
+class DebuggingTests(WarningCase):
+    """What is for old peers, or for debugging only."""
+
+    def test_old_profile(self) -> None:
+        """The profile for old peers is called what it is."""
+        self.assert_warning(f"{SERVER}tlsProfile = old\n", "tlsProfile = old lets in TLS 1.0")
+        self.assertEqual(warnings(f"{SERVER}tlsProfile = intermediate\n"), [])
+
+
 class KeyFileTests(WarningCase):
     """Permissions of private keys."""
 
@@ -154,6 +175,15 @@ class KeyFileTests(WarningCase):
         """Without key, the first cert file holds the key."""
         found = self.insecure(f"{SERVER}cert = d.pem\n", {"c.pem": 0o644, "d.pem": 0o644})
         self.assertEqual(found, ["Insecure file permissions on c.pem"])
+
+    def test_shared_keys(self) -> None:
+        """The file of pre-shared keys is looked at beside that of the private key."""
+        text = f"{SERVER}PSKsecrets = p\n"
+        self.assertEqual(
+            self.insecure(text, {"c.pem": 0o644, "p": 0o644}),
+            ["Insecure file permissions on c.pem", "Insecure file permissions on p"],
+        )
+        self.assertEqual(self.insecure(text, {"c.pem": 0o600, "p": 0o600}), [])
 
     def test_missing(self) -> None:
         """A file that is not there is somebody else's complaint."""

@@ -14,7 +14,7 @@ RNDfile                = /dev/urandom
 RNDoverwrite           = yes
  \n\
 Service-level options:
-ciphers                = HIGH:!aNULL:!SSLv2:!DH:!kDHEPSK
+ciphers                = kECDHEPSK+CHACHA20:ECDHE+AESGCM:ECDHE+CHACHA20
 ciphersuites           = TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:\
 TLS_CHACHA20_POLY1305_SHA256 (with TLSv1.3)
 curves                 = X25519MLKEM768:X25519:P-256:X448:P-521:P-384

@@ -117,7 +117,7 @@ class SampleFileTests(SynchronousTestCase):
         redis, ldaps, pinned = self.sample("client.conf").services
         self.assertEqual(redis["connect"][0].host, "cache-1.example.net")
         self.assertEqual((redis["failover"], redis["delay"]), ("rr", True))
-        self.assertEqual((ldaps["sni"], ldaps["checkIP"]), ("", ("2001:db8::17",)))
+        self.assertEqual((ldaps["sni"], ldaps["checkIP"]), (("",), ("2001:db8::17",)))
         self.assertEqual((pinned["verification"].chain, pinned["verification"].pin), (False, True))
 
     def test_windows(self) -> None:

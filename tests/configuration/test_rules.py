@@ -27,6 +27,9 @@ class RuleCase(SynchronousTestCase):
             self.assertIn(phrase, complaint)
 
 
+PIN = "A" * 43 + "="
+
+
 class EndpointTests(RuleCase):
     """Where connections come from and go to."""
 
@@ -42,8 +45,6 @@ class EndpointTests(RuleCase):
             "accept = 1\naccept = 2\nconnect = 3\nconnect = 4",
         ):
             self.assertEqual(self.complaints(head + pair), [], pair)
-        control = "[x]\nclient = yes\naccept = 1\nprotocol = capwinctrl\n"
-        self.assertEqual(self.complaints(control), [])
         names = f"{SERVER}[y]\ncert = c\nsni = x:*.example.org\nconnect = 81\n"
         self.assertEqual(self.complaints(names), [])
 
@@ -106,6 +107,27 @@ class CertificateTests(RuleCase):
             )
             self.assertEqual(self.complaints(f"{CLIENT}verifyPeer=yes\nCAfile=c\n{line}\n"), [])
 
+    def test_rules_of_access(self) -> None:
+        """Access rules need a chain or a pin, of either kind, and a pin asks for nothing else."""
+        for line in (
+            *("checkCN = a", "checkOU = a", "checkO = a", "checkDNS = a"),
+            "checkURI = spiffe://a/b",
+        ):
+            name = line.split()[0]
+            self.assert_complaint(
+                f"{CLIENT}{line}\n",
+                f'Either "verifyChain" or "verifyPeer" has to be enabled for "{name}"',
+            )
+            self.assertEqual(self.complaints(f"{CLIENT}pinSHA256 = {PIN}\n{line}\n"), [])
+
+    def test_system_store(self) -> None:
+        """The system's store is good for chains, and has no copies for verifyPeer."""
+        for line in ("CAfile = system", "CAstore = system"):
+            self.assertEqual(self.complaints(f"{CLIENT}verifyChain = yes\n{line}\n"), [])
+            pinned = f"{CLIENT}verifyPeer = yes\n{line}\n"
+            self.assert_complaint(pinned, "verifyPeer compares with local copies")
+            self.assertEqual(self.complaints(f"{pinned}CApath = d\n"), [])
+
     def test_revocation(self) -> None:
         """Revocation is looked up along a verified chain only."""
         verified = f"{CLIENT}verifyChain = yes\nCAfile = c\n"
@@ -128,6 +150,12 @@ class CertificateTests(RuleCase):
 
 class VersionTests(RuleCase):
     """TLS versions."""
+
+    def test_modern_profile(self) -> None:
+        """The modern profile begins with TLS 1.3, unless a lower bound is given."""
+        modern = f"{CLIENT}tlsProfile = modern\nsslVersionMax = TLSv1.2\n"
+        self.assert_complaint(modern, "Invalid protocol version range", "tlsProfile = intermediate")
+        self.assertEqual(self.complaints(f"{modern}sslVersionMin = TLSv1.2\n"), [])
 
     def test_range(self) -> None:
         """The highest version must not be below the lowest; all is no bound."""
@@ -159,7 +187,7 @@ class RedirectTests(RuleCase):
     def test_protocols(self) -> None:
         """A protocol that connects before TLS cannot be redirected afterwards."""
         verified = f"{SERVER}redirect = 81\nverifyPeer = yes\nCAfile = c\n"
-        for protocol in ("smtp", "pop3", "imap"):
+        for protocol in ("smtp", "pop3", "imap", "nntp", "sieve", "lmtp", "ftp", "mysql"):
             self.assert_complaint(
                 f"{verified}protocol = {protocol}\n",
                 '"redirect" is incompatible with the specified protocol negotiation',
@@ -186,45 +214,27 @@ class ServerNameTests(RuleCase):
             self.assert_complaint(self.secondary(line), "SNI section name not found")
         self.assertEqual(self.complaints(self.secondary("x:a")), [])
 
-    def test_not_yet(self) -> None:
-        """A right server form is refused as not supported yet."""
-        (error,) = examine(text_source(self.secondary("x:a").encode(), "f")).errors
-        self.assertIn("not supported yet", error.text)
+    def test_every_line(self) -> None:
+        """Each of several lines has to be right."""
+        for line in ("x:a\nsni = x:*.b", "x:*\nsni = x:a\nsni = x:c"):
+            self.assertEqual(self.complaints(self.secondary(line)), [])
+        self.assert_complaint(self.secondary("x:a\nsni = b"), "Invalid SNI parameter format")
+        self.assert_complaint(self.secondary("z:a\nsni = x:b"), "SNI section name not found")
+
+    def test_ascii(self) -> None:
+        """A pattern that no client can ask for is a mistake."""
+        self.assert_complaint(self.secondary("x:b\u00fccher.example"), "Invalid SNI parameter")
+
+    def test_endpoints(self) -> None:
+        """A section chosen by name connects somewhere, and does not listen."""
+        for lines in ("accept = 9", "accept = 9\nconnect = 8", ""):
+            text = f"{SERVER}[y]\ncert = c\nsni = x:a\n{lines}\n"
+            self.assert_complaint(text, "Each service must define two endpoints")
 
     def test_client(self) -> None:
         """A client's sni is a name, or empty."""
         for name in ("", "www.example.org", "x:y"):
             self.assertEqual(self.complaints(f"{CLIENT}sni = {name}\n"), [])
-
-
-class ProtocolTests(RuleCase):
-    """The option protocol."""
-
-    def test_modes(self) -> None:
-        """A protocol without this mode is not supported."""
-        for protocol in ("ldap", "nntp"):
-            self.assert_complaint(f"{SERVER}protocol = {protocol}\n", "Protocol not supported")
-            self.assertEqual(self.complaints(f"{CLIENT}protocol = {protocol}\n"), [])
-        self.assert_complaint(f"{CLIENT}protocol = proxy\n", "Protocol not supported")
-        self.assertEqual(self.complaints(f"{SERVER}protocol = proxy\n"), [])
-
-    def test_unknown(self) -> None:
-        """An unknown protocol is not supported either."""
-        self.assert_complaint(f"{SERVER}protocol = gopher\n", "Protocol not supported")
-
-    def test_udp(self) -> None:
-        """No protocol goes over datagrams, and a program they would end at is no endpoint."""
-        self.assert_complaint(
-            f"{SERVER}protocol = pgsql\ntransport = udp\n", "Protocol not supported over udp"
-        )
-        socks = SERVER.replace("connect = 80", "protocol = socks\ntransport = udp")
-        self.assertIn("Each service must define two endpoints", self.complaints(socks)[0])
-
-    def test_proxy_host(self) -> None:
-        """A client of an HTTP proxy has to say where it wants to go."""
-        self.assert_complaint(f"{CLIENT}protocol = connect\n", "protocolHost")
-        text = f"{CLIENT}protocol = connect\nprotocolHost = h:443\n"
-        self.assertEqual(self.complaints(text), [])
 
 
 class PathTests(RuleCase):

@@ -10,9 +10,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from stunnel_tx.configuration.addresses import ENDPOINT_KINDS
 from stunnel_tx.configuration.lexer import lex
-from stunnel_tx.configuration.option import Repeat, Scope
+from stunnel_tx.configuration.option import Context, Repeat, Scope
 from stunnel_tx.configuration.option_flags import OPTION_FLAGS
 from stunnel_tx.configuration.options import OPTIONS
 from stunnel_tx.configuration.scopes import ReadScopes, read_scopes
@@ -26,7 +25,7 @@ ADDRESS_LISTS = ("accept", "connect", "redirect")
 
 def read(text: str) -> ReadScopes:
     """Read a text into scopes."""
-    return read_scopes(lex(text.encode(), "f").items, ENDPOINT_KINDS)
+    return read_scopes(lex(text.encode(), "f").items, Context())
 
 
 def value(option: str, global_lines: list[str], section_lines: list[str]) -> Any:
@@ -37,10 +36,19 @@ def value(option: str, global_lines: list[str], section_lines: list[str]) -> Any
     return scopes.sections[0].settings[option]
 
 
+OTHER_LISTS = {
+    "checkURI": ["spiffe://a/1", "spiffe://a/2", "spiffe://a/3"],
+    "config": ["Groups:P-256", "Groups:P-384", "CipherString:HIGH"],
+    "pinSHA256": [f"{'A' * 42}{last}=" for last in "AEI"],
+}
+
+
 def list_texts(option: str) -> list[str]:
     """Return three different entries for an option that is a list."""
     if option in ADDRESS_LISTS:
         return ["h:1", "h:2", "h:3"]
+    if option in OTHER_LISTS:
+        return OTHER_LISTS[option]
     return ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
 
 

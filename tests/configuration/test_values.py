@@ -24,7 +24,6 @@ PARSERS: tuple[Callable[[str], object], ...] = (
     values.retry_delay,
     values.verify_level,
     values.protocol_version,
-    values.protocol_name,
     values.ocsp_flag,
     values.responder_url,
     values.transparency,

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from stunnel_tx.tls.context import build_context
-from stunnel_tx.tls.policy import Role, TLSPolicy, TrustPolicy, VerificationPolicy
+from stunnel_tx.tls.facts import leaf_facts
+from stunnel_tx.tls.policy import (
+    RevocationPolicy,
+    Role,
+    TLSPolicy,
+    TrustPolicy,
+    VerificationPolicy,
+)
 from tests.doubles.certificates import DAY, NOW, PEM, Authority, self_signed
 from tests.doubles.recording import Recording
 
@@ -30,7 +40,12 @@ POLICIES = {
     "verify = 2": (True, True, True, False),
     "verify = 3": (True, True, True, True),
     "verify = 4": (True, True, False, True),
+    "pinSHA256": (True, True, False, False),
+    "verifyChain and pinSHA256": (True, True, True, False),
 }
+
+# The rows that pin the key of the good certificate.
+KEY_PINNED = frozenset({"pinSHA256", "verifyChain and pinSHA256"})
 
 
 class Files:
@@ -44,7 +59,12 @@ class Files:
         expired = root.issue("expired", [HOST], NOW - 2 * DAY, NOW - DAY)
         early = root.issue("early", [HOST], NOW + DAY, NOW + 2 * DAY)
         elsewhere = root.issue("peer elsewhere", ["elsewhere.example"])
+        weak = rsa.generate_private_key(65537, 1024)
+        self.key_pin = sha256(leaf_facts(good.cert).spki).digest()
+        revoked = root.issue("revoked", [HOST])
         self.certificates = {
+            "revoked": revoked,
+            "weak key": root.issue("weak", [HOST], key=weak),
             "good": good,
             "unknown CA": stranger.issue("unknown", [HOST]),
             "self-signed": self_signed("self", [HOST]),
@@ -59,7 +79,12 @@ class Files:
             kind: issued.pem(self.directory / f"{kind}.pem")
             for kind, issued in self.certificates.items()
         }
-        trusted = (root.cert, good.cert, expired.cert, early.cert, elsewhere.cert)
+        lists = self.directory / "lists.pem"
+        lists.write_bytes(root.crl(revoked))
+        self.revocation = RevocationPolicy(str(lists))
+        kinds = ("weak key", "revoked")
+        trusted = [root.cert, good.cert, expired.cert, early.cert, elsewhere.cert]
+        trusted += [self.certificates[kind].cert for kind in kinds]
         bundle = self.directory / "trusted.pem"
         bundle.write_bytes(b"".join(cert.public_bytes(PEM) for cert in trusted))
         self.trust = TrustPolicy(str(bundle))
@@ -77,16 +102,21 @@ def context(policy: TLSPolicy) -> TLSContext:
     return build_context(policy, Recording().scope, lambda _prompt: None)
 
 
-def judge_policy(role: Role, name: str, version: int) -> TLSPolicy:
-    """The side that judges its peer by the named row of the matrix."""
+def judge_policy(role: Role, name: str, version: int, kind: str = "") -> TLSPolicy:
+    """The side that judges its peer, of the given *kind*, by the named row of the matrix.
+
+    Only for the revoked one it has a revocation list: without one nobody else would get in.
+    """
     request, require, chain, pin = POLICIES[name]
-    hosts = (HOST,) if chain or pin else ()
+    key_pins = (files().key_pin,) if name in KEY_PINNED else ()
+    hosts = (HOST,) if chain or pin or key_pins else ()
     return TLSPolicy(
         service=name,
         role=role,
         certificate_files=(files().paths["good"],) if role is Role.SERVER else (),
         trust=files().trust if chain or pin else TrustPolicy(),
-        verification=VerificationPolicy(request, require, chain, pin, hosts),
+        verification=VerificationPolicy(request, require, chain, pin, hosts, key_pins=key_pins),
+        revocation=files().revocation if kind == "revoked" else RevocationPolicy(),
         max_version=version,
     )
 
@@ -97,4 +127,5 @@ def peer_policy(role: Role, kind: str) -> TLSPolicy:
         service=kind,
         role=role,
         certificate_files=() if kind == "none" else (files().paths[kind],),
+        security_level=0 if kind == "weak key" else None,
     )

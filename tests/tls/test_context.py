@@ -14,10 +14,17 @@ from stunnel_tx.tls import context as module
 from stunnel_tx.tls.context import TLSContext, build_context, session_scope
 from stunnel_tx.tls.identity import Identity
 from stunnel_tx.tls.passphrases import Passphrases
-from stunnel_tx.tls.policy import Role, TLSPolicy, TrustPolicy, VerificationPolicy
+from stunnel_tx.tls.policy import (
+    COMPATIBLE_CIPHERS,
+    Role,
+    TLSPolicy,
+    TrustPolicy,
+    VerificationPolicy,
+)
 from tests.doubles.certificates import DAY, NOW, PEM, Authority, Issued
 from tests.doubles.handshakes import Meeting
 from tests.doubles.recording import Recording
+from tests.tls.hashed import subject_hash
 
 TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3 = 0x0301, 0x0302, 0x0303, 0x0304
 NO_COMPRESSION = 0x20000
@@ -136,11 +143,13 @@ class SettingsTests(ContextTestCase):
     def test_old_versions_need_level_zero(self) -> None:
         """TLS 1.0 and 1.1 work with securityLevel 0 on both sides only."""
         for version, name in ((TLS_1_0, "TLSv1"), (TLS_1_1, "TLSv1.1")):
-            server = self.server(min_version=TLS_1_0, security_level=0)
-            meeting = self.meet(server, self.client(max_version=version, security_level=0))
+            old = {"security_level": 0, "ciphers": COMPATIBLE_CIPHERS}
+            server = self.server(min_version=TLS_1_0, **old)
+            meeting = self.meet(server, self.client(max_version=version, **old))
             self.assertEqual(self.facts(meeting)[0], name)
             meeting = self.meet(
-                self.server(min_version=TLS_1_0), self.client(max_version=version, security_level=0)
+                self.server(min_version=TLS_1_0, ciphers=COMPATIBLE_CIPHERS),
+                self.client(max_version=version, **old),
             )
             self.assertFalse(meeting.accepted)
 
@@ -167,7 +176,9 @@ class SettingsTests(ContextTestCase):
         """A handshake without a key exchange group has none to tell."""
         path = self.directory / "rsa.pem"
         path.write_bytes(_rsa_pem())
-        server = self.server(certificate_files=(str(path),), max_version=TLS_1_2)
+        server = self.server(
+            certificate_files=(str(path),), max_version=TLS_1_2, ciphers=COMPATIBLE_CIPHERS
+        )
         meeting = self.meet(server, self.client(ciphers="AES256-GCM-SHA384"))
         self.assertEqual(self.facts(meeting), ("TLSv1.2", "AES256-GCM-SHA384", None))
 
@@ -273,7 +284,7 @@ class FilesTests(ContextTestCase):
         """A hashed directory serves as trust, without a bundle."""
         directory = self.directory / "hashed"
         directory.mkdir()
-        (directory / f"{_subject_hash(self.root)}.0").write_bytes(self.root.cert.public_bytes(PEM))
+        (directory / f"{subject_hash(self.root)}.0").write_bytes(self.root.cert.public_bytes(PEM))
         client = self.client(
             trust=TrustPolicy(ca_path=str(directory)),
             verification=VerificationPolicy(True, True, True),
@@ -347,11 +358,3 @@ def _rsa_pem() -> bytes:
     )
     text = key.private_bytes(PEM, PKCS8, serialization.NoEncryption())
     return certificate.public_bytes(PEM) + text
-
-
-def _subject_hash(authority: Authority) -> str:
-    """The hash that names a certificate's file in a hashed directory."""
-    from OpenSSL import crypto
-
-    number = crypto.X509.from_cryptography(authority.cert).subject_name_hash()
-    return f"{number:08x}"

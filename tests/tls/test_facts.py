@@ -48,6 +48,26 @@ class LeafFactsTests(SynchronousTestCase):
         self.assertNotEqual(facts[0].spki, facts[2].spki)
         self.assertNotEqual(facts[0].subject, facts[2].subject)
 
+    def test_names_of_rules(self) -> None:
+        """Units, organizations and URIs are there for the access rules."""
+        attributes = [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Example"),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "one"),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "two"),
+        ]
+        uri = x509.UniformResourceIdentifier("spiffe://td/a")
+        names = x509.SubjectAlternativeName([uri, x509.DNSName("a.example")])
+        facts = leaf_facts(self.certificate(attributes, names))
+        self.assertEqual(facts.organizations, ("Example",))
+        self.assertEqual(facts.units, ("one", "two"))
+        self.assertEqual(facts.uris, ("spiffe://td/a",))
+
+    def test_issuer_and_serial(self) -> None:
+        """Issuer and serial number are what a revocation list goes by."""
+        facts = leaf_facts(self.certificate([]))
+        self.assertEqual(facts.issuer, name_of("issuer").public_bytes())
+        self.assertEqual(facts.serial, 1)
+
     def test_unreadable_alternative_names(self) -> None:
         """Names that cannot be parsed must not give way to the common name."""
         broken = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x05ab")

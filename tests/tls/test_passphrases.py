@@ -75,3 +75,30 @@ class PassphrasesTests(SynchronousTestCase):
 
         self.answers = [b"", b"a"]
         self.assertEqual(self.passphrases.open("key.pem", load), b"a")
+
+    def test_all_good_ones_are_kept(self) -> None:
+        """Files with different passphrases are opened again in any order."""
+        self.answers = [b"a", b"", b"b"]
+        self.lock(b"a")
+        self.lock(b"b")
+        self.assertEqual(self.lock(b"a"), "opened with a")
+        self.assertEqual(self.lock(b"b"), "opened with b")
+        self.assertEqual(len(self.prompts), 3)
+
+    def test_unattended(self) -> None:
+        """Later, with nobody there, what was answered before still opens; nobody is asked."""
+        silent = self.passphrases.unattended()
+        self.answers = [b"a"]
+        self.lock(b"a")
+
+        def load(secret: bytes, answer: bytes) -> str:
+            if answer != secret:
+                raise ValueError("wrong")
+            return "open"
+
+        self.assertEqual(silent.open("key.pem", lambda answer: load(b"a", answer)), "open")
+        error = self.assertRaises(
+            FileUnusable, silent.open, "key.pem", lambda answer: load(b"b", answer)
+        )
+        self.assertIn("no passphrase was given", str(error))
+        self.assertEqual(len(self.prompts), 1)

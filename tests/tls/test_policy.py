@@ -7,7 +7,13 @@ from typing import Any
 from attrs.exceptions import FrozenInstanceError
 from twisted.trial.unittest import SynchronousTestCase
 
-from stunnel_tx.tls.policy import Role, TLSPolicy, TrustPolicy, VerificationPolicy
+from stunnel_tx.tls.policy import (
+    RevocationPolicy,
+    Role,
+    TLSPolicy,
+    TrustPolicy,
+    VerificationPolicy,
+)
 
 
 class VerificationPolicyTests(SynchronousTestCase):
@@ -40,9 +46,29 @@ class VerificationPolicyTests(SynchronousTestCase):
             {"request": True, "require": True, "hosts": ("a.example",)},
             {"request": True, "chain": True, "hosts": ("",)},
             {"request": True, "chain": True, "emails": ("",)},
+            {"request": True, "chain": True, "uris": ("",)},
+            {"request": True, "require": True, "units": ("a",)},
+            {"request": True, "key_pins": (b"short",)},
+            {"key_pins": (bytes(32),)},
         )
         for row in rows:
             self.assertRaises(ValueError, VerificationPolicy, **row)
+
+
+class SourcesTests(SynchronousTestCase):
+    """Where certificates and lists come from."""
+
+    def test_empty(self) -> None:
+        """Any source at all makes trust, and lists, that are not empty."""
+        self.assertTrue(TrustPolicy().empty)
+        for trust in (TrustPolicy("f"), TrustPolicy(ca_path="d"), TrustPolicy(system=True)):
+            self.assertFalse(trust.empty)
+        self.assertTrue(RevocationPolicy().empty)
+        self.assertFalse(RevocationPolicy(crl_path="d").empty)
+
+    def test_chain_without_lists(self) -> None:
+        """The chain is looked up in lists, so there must be some."""
+        self.assertRaises(ValueError, RevocationPolicy, whole_chain=True)
 
 
 class TLSPolicyTests(SynchronousTestCase):
@@ -57,10 +83,22 @@ class TLSPolicyTests(SynchronousTestCase):
             {"role": Role.CLIENT, "security_level": 6},
             {"role": Role.CLIENT, "security_level": -1},
             {"role": Role.CLIENT, "session_timeout": -1},
+            {"role": Role.CLIENT, "alpn": (b"",)},
+            {"role": Role.CLIENT, "alpn": (b"x" * 256,)},
+            {"role": Role.CLIENT, "alpn": (b"x" * 255,) * 256},
+            {"role": Role.CLIENT, "alpn_required": True},
+            {"role": Role.CLIENT, "redirect": True},
+            {"role": Role.SERVER, "certificate_files": ("c",), "redirect": True},
+            {"role": Role.SERVER, "certificate_files": ("c",), "identity_files": ("i",)},
             {"role": Role.CLIENT, "verification": VerificationPolicy(True, True, True)},
         )
         for row in rows:
             self.assertRaises(ValueError, TLSPolicy, "s", **row)
+
+    def test_keys_for_certificates(self) -> None:
+        """Pre-shared keys make up for a server's certificate, key pins for trusted ones."""
+        TLSPolicy("s", Role.SERVER, psk_file="f")
+        TLSPolicy("s", Role.CLIENT, verification=VerificationPolicy(True, key_pins=(bytes(32),)))
 
     def test_open_upper_bound(self) -> None:
         """0 as highest version leaves the bound to the library."""

@@ -14,6 +14,7 @@ from stunnel_tx.telemetry.events import (
     CERT_HOST_MATCHED,
     CERT_IP_MATCHED,
     CERT_NO_SUBJECT_CHECKS,
+    CERT_RULE_MATCHED,
 )
 from stunnel_tx.tls.facts import LeafFacts
 from stunnel_tx.tls.policy import VerificationPolicy
@@ -146,3 +147,38 @@ class MatchSubjectTests(SynchronousTestCase):
         self.assertEqual(match_subject(policy, same), (CERT_IP_MATCHED, (address,)))
         other = self.leaf(addresses=(ip_address("::ffff:10.0.0.1"),), dns_names=("10.0.0.1",))
         self.assertIsNone(match_subject(policy, other))
+
+    def test_rules(self) -> None:
+        """Each access rule looks at its own part of the certificate, and at no other."""
+        parts = {
+            "common_names": ("common_names", "CN"),
+            "units": ("units", "OU"),
+            "organizations": ("organizations", "O"),
+            "dns_names": ("dns_names", "DNS name"),
+            "uris": ("uris", "URI"),
+        }
+        for rule, (_, word) in parts.items():
+            policy = self.policy(**{rule: ("other", "web")})
+            for part in parts:
+                found = match_subject(policy, self.leaf(**{part: ("db", "web")}))
+                expected = (CERT_RULE_MATCHED, (word, "web", "web")) if part == rule else None
+                self.assertEqual(found, expected, (rule, part))
+
+    def test_rules_and_checks(self) -> None:
+        """One match among all kinds is enough."""
+        policy = self.policy(hosts=("a.example",), units=("ops*",), uris=("spiffe://td/*",))
+        self.assertIsNotNone(match_subject(policy, self.leaf(units=("ops-2",))))
+        self.assertIsNotNone(match_subject(policy, self.leaf(uris=("spiffe://td/x",))))
+        self.assertIsNotNone(match_subject(policy, self.leaf(dns_names=("a.example",))))
+        self.assertIsNone(match_subject(policy, self.leaf(organizations=("ops",))))
+
+    def test_dns_rule_ignores_the_common_name(self) -> None:
+        """A rule about DNS names has no fall-back."""
+        policy = self.policy(dns_names=("a.example",))
+        self.assertIsNone(match_subject(policy, self.leaf(common_names=("a.example",))))
+
+    def test_spiffe_identity_stands_alone(self) -> None:
+        """A certificate with two URIs has no SPIFFE identity; other URIs may be many."""
+        two = self.leaf(uris=("spiffe://td/a", "https://a.example/"))
+        self.assertIsNone(match_subject(self.policy(uris=("spiffe://td/a",)), two))
+        self.assertIsNotNone(match_subject(self.policy(uris=("https://a.example/",)), two))

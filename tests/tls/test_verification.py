@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.telemetry.events import (
+    CERT_KEY_NOT_PINNED,
+    CERT_KEY_PINNED,
     CERT_MISSING,
     CERT_NO_SUBJECT_CHECKS,
     CERT_NOT_PINNED,
@@ -25,6 +31,9 @@ from stunnel_tx.tls.verification import (
 )
 from tests.doubles.certificates import DAY, NOW
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 LEAF = LeafFacts("CN=x", b"subject", b"key", NOW - DAY, NOW + DAY, dns_names=("a.example",))
 PINS = {b"subject": frozenset({b"key", b"another key"})}
 
@@ -34,6 +43,12 @@ PIN = VerificationPolicy(True, True, False, True)
 BOTH = VerificationPolicy(True, True, True, True)
 WRONG_HOST = VerificationPolicy(True, True, True, True, hosts=("b.example",))
 OPTIONAL = VerificationPolicy(True, False, True)
+
+KEY_DIGEST = sha256(b"key").digest()
+KEY = VerificationPolicy(True, True, key_pins=(bytes(32), KEY_DIGEST))
+OTHER_KEY = VerificationPolicy(True, True, key_pins=(bytes(32),))
+CHAIN_AND_KEY = VerificationPolicy(True, True, True, key_pins=(KEY_DIGEST,))
+PIN_AND_OTHER_KEY = VerificationPolicy(True, True, False, True, key_pins=(bytes(32),))
 
 NOT_YET_VALID, EXPIRED, SELF_SIGNED, SELF_SIGNED_CHAIN = 9, 10, 18, 19
 NO_ISSUER, NO_LEAF_SIGNATURE, UNTRUSTED = 20, 21, 27
@@ -98,9 +113,30 @@ class JudgeStepTests(SynchronousTestCase):
             self.assertFalse(verdict.accepted)
             self.assertIn((CERT_NOT_PINNED, ()), verdict.notes)
 
+    def test_key_pins(self) -> None:
+        """One of the pinned digests must be that of the leaf's key, beside all that is asked."""
+        self.assertEqual(
+            self.judge(KEY).notes, ((CERT_NO_SUBJECT_CHECKS, ()), (CERT_KEY_PINNED, ()))
+        )
+        verdict = self.judge(OTHER_KEY)
+        self.assertEqual(verdict.reason, "public key is not among the pinned ones")
+        shown = b64encode(KEY_DIGEST).decode()
+        self.assertIn((CERT_KEY_NOT_PINNED, (shown,)), verdict.notes)
+        self.assertFalse(self.judge(PIN_AND_OTHER_KEY).accepted)
+        self.assertTrue(self.judge(CHAIN_AND_KEY).accepted)
+
+    def test_key_alone_needs_no_issuer(self) -> None:
+        """With key pins alone nobody needs to have signed; validity still counts."""
+        for code in (NO_ISSUER, NO_LEAF_SIGNATURE, UNTRUSTED, SELF_SIGNED, SELF_SIGNED_CHAIN):
+            self.assertTrue(self.judge(KEY, code).accepted, code)
+            self.assertFalse(self.judge(OTHER_KEY, code).accepted, code)
+            self.assertFalse(self.judge(CHAIN_AND_KEY, code).accepted, code)
+        for code in (EXPIRED, NOT_YET_VALID):
+            self.assertFalse(self.judge(KEY, code).accepted, code)
+
     def test_unreadable_leaf(self) -> None:
         """A leaf whose facts cannot be had is rejected where they are needed."""
-        for policy in (PIN, BOTH, WRONG_HOST):
+        for policy in (PIN, BOTH, WRONG_HOST, KEY):
             self.assertFalse(self.judge(policy, leaf=None).accepted)
         self.assertTrue(self.judge(CHAIN, leaf=None).accepted)
 
@@ -153,6 +189,33 @@ class JudgeFinishedTests(SynchronousTestCase):
             self.assertEqual(self.judge(WRONG_HOST).reason, "subject checks failed")
             verdict = judge_finished(PIN, LEAF, {}, judged=False, resumed=resumed, now=NOW)
             self.assertEqual(verdict.reason, "certificate not found in local repository")
+
+    def test_resumed_key_pin(self) -> None:
+        """The pinned key is asked for again."""
+        self.assertIs(self.judge(KEY).outcome, Outcome.ACCEPTED)
+        self.assertIs(self.judge(OTHER_KEY).outcome, Outcome.REJECTED)
+
+    def test_pre_shared_key_instead(self) -> None:
+        """Who knows a pre-shared key needs no certificate."""
+        verdict = judge_finished(CHAIN, None, PINS, judged=False, resumed=True, now=NOW, keyed=True)
+        self.assertIs(verdict, ACCEPTED)
+
+    def test_revocations(self) -> None:
+        """Lists have their say about a resumed session, and not about what was just judged."""
+
+        class Lists:
+            """Lists in which everything is revoked."""
+
+            def problem(self, issuer: bytes, serial: int, now: datetime) -> str:
+                """Never nothing."""
+                return f"revoked {issuer!r} {serial}"
+
+        for judged, outcome in ((True, Outcome.ACCEPTED), (False, Outcome.REJECTED)):
+            verdict = judge_finished(
+                CHAIN, LEAF, PINS, judged=judged, resumed=True, now=NOW, revocations=Lists()
+            )
+            self.assertIs(verdict.outcome, outcome)
+        self.assertEqual(verdict.reason, "revoked b'' 0")
 
     def test_validity_is_inclusive(self) -> None:
         """The first and the last second belong to it (RFC 5280 §4.1.2.5)."""

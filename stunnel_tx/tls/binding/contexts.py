@@ -15,6 +15,7 @@ __all__ = [
     "option_bits",
     "session_reused",
     "set_groups",
+    "set_signature_algorithms",
     "verify_error_text",
 ]
 
@@ -54,6 +55,21 @@ def set_groups(context: SSL.Context, groups: str) -> bool:
         return False
     context.set_tmp_ecdh(curve)
     return True
+
+
+def set_signature_algorithms(context: SSL.Context, algorithms: str) -> bool:
+    """Make *algorithms* (names joined by ``:``, best first) those of *context*.
+
+    False when the library knows none of the names, or when the list cannot be set at all.
+    """
+    setter = getattr(_lib, "SSL_CTX_set1_sigalgs_list", None)
+    pointer = getattr(context, "_context", None)
+    if setter is None or pointer is None:
+        return False
+    if setter(pointer, algorithms.encode("utf-8")) == 1:
+        return True
+    _lib.ERR_clear_error()
+    return False
 
 
 def _single_curve(groups: str) -> ec.EllipticCurve | None:

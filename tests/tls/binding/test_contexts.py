@@ -14,6 +14,7 @@ from stunnel_tx.tls.binding.contexts import (
     option_bits,
     session_reused,
     set_groups,
+    set_signature_algorithms,
     verify_error_text,
 )
 
@@ -44,6 +45,24 @@ class GroupsTests(SynchronousTestCase):
             self.assertTrue(set_groups(self.context, name))
         for name in ("X25519", "P-256:P-384", "nonsense"):
             self.assertFalse(set_groups(self.context, name))
+
+
+class SignatureAlgorithmTests(SynchronousTestCase):
+    """Signature algorithms."""
+
+    def test_list(self) -> None:
+        """Known names are taken, a list without one is not, and leaves no error behind."""
+        context = SSL.Context(SSL.TLS_METHOD)
+        self.assertTrue(set_signature_algorithms(context, "ECDSA+SHA256:RSA-PSS+SHA256"))
+        self.assertFalse(set_signature_algorithms(context, "nonsense"))
+        with self.assertRaises(SSL.Error) as caught:
+            context.set_cipher_list(b"nonsense")
+        self.assertEqual(caught.exception.args[0], [("SSL routines", "", "no cipher match")])
+
+    def test_unavailable(self) -> None:
+        """Without the private call no list can be set."""
+        self.patch(contexts, "_lib", None)
+        self.assertFalse(set_signature_algorithms(SSL.Context(SSL.TLS_METHOD), "ECDSA+SHA256"))
 
 
 class SmallCallsTests(SynchronousTestCase):
