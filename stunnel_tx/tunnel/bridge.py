@@ -15,6 +15,8 @@ from twisted.internet.protocol import Protocol, ServerFactory
 from zope.interface import implementer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.internet.interfaces import IAddress, IReactorSocket, ITransport
     from twisted.python.failure import Failure
 
@@ -38,16 +40,34 @@ def detach(transport: ITransport) -> socket.socket | None:
 
 def to_socket(transport: ITransport, reactor: IReactorSocket) -> tuple[socket.socket, Protocol]:
     """A socket joined to *transport*, and the protocol the transport must be given."""
-    ours, theirs = socket.socketpair()
-    for end in (ours, theirs):
-        end.setblocking(False)
+    one, theirs = socket.socketpair()
     far = _Pipe()
     near = _Pipe()
     far.other, near.other = near, far
+    ours = _BridgeEnd(fileno=one.detach())
+    ours.on_close = near.abandoned
+    for end in (ours, theirs):
+        end.setblocking(False)
     reactor.adoptStreamConnection(theirs.fileno(), socket.AF_UNIX, _One(near))
     theirs.close()
     far.makeConnection(transport)  # type: ignore[no-untyped-call]
     return ours, far
+
+
+class _BridgeEnd(socket.socket):
+    """Our end of the socket pair; says when it is closed.
+
+    To the far end of a UNIX socket a close looks the same as a half-close.
+    """
+
+    on_close: Callable[[], None] | None = None
+
+    def close(self) -> None:
+        """Close, and say so once."""
+        super().close()
+        on_close, self.on_close = self.on_close, None
+        if on_close is not None:
+            on_close()
 
 
 class _One(ServerFactory):
@@ -68,7 +88,12 @@ class _Pipe(Protocol):
     """Copies what arrives to the other pipe's transport, with back-pressure and half-close."""
 
     other: _Pipe
-    _ended = False
+    #: The transport is gone.
+    ended = False
+    #: The transport has given its last byte.
+    _read = False
+    #: Nobody will read what could still come from the other transport.
+    _abandoned = False
 
     def connectionMade(self) -> None:
         """Join the two transports once both are there."""
@@ -85,22 +110,36 @@ class _Pipe(Protocol):
 
     def readConnectionLost(self) -> None:
         """Our side has sent its last byte: say so on the other."""
+        self._read = True
         transport: Any = self.other.transport
-        if interfaces.IHalfCloseableDescriptor.providedBy(transport) or hasattr(
+        if self.other.ended or transport is None:
+            return
+        if self._abandoned:
+            self._end_other()
+        elif interfaces.IHalfCloseableDescriptor.providedBy(transport) or hasattr(
             transport, "loseWriteConnection"
         ):
             transport.loseWriteConnection()
         else:
             transport.loseConnection()
 
+    def abandoned(self) -> None:
+        """The end of the socket pair that is not ours was closed altogether."""
+        self._abandoned = True
+        if self._read and not self.other.ended:
+            self._end_other()
+
+    def _end_other(self) -> None:
+        other: Any = self.other.transport
+        if other is not None:
+            other.unregisterProducer()
+            other.loseConnection()
+
     def writeConnectionLost(self) -> None:
         """Our side takes no more bytes; its own direction may go on."""
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Our side is gone altogether."""
-        if not self._ended:
-            self._ended = True
-            other: Any = self.other.transport
-            if other is not None:
-                other.unregisterProducer()
-                other.loseConnection()
+        if not self.ended:
+            self.ended = True
+            self._end_other()

@@ -6,11 +6,13 @@ import socket
 from typing import TYPE_CHECKING
 
 from attrs import evolve
+from OpenSSL import SSL
+from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.configuration.sources import text_source
 from stunnel_tx.service.application import Application
 from tests.doubles.polling import PATIENCE
-from tests.doubles.private_reactor import PrivateReactor
+from tests.doubles.private_reactor import PrivateReactor, open_descriptors
 from tests.doubles.recording import Recording
 from tests.doubles.relayed import ScriptedPeer
 from tests.doubles.tls_pairs import TLS_1_3, contexts
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stunnel_tx.tunnel.tunnel import Tunnel
-
-from OpenSSL import SSL
 
 HEAD = "foreground = yes\npid =\nsyslog = no\n"
 MAX_ROUNDS = 1500
@@ -44,11 +44,15 @@ class ApplicationRig:
         source = text_source(b"", "test.conf")
         self.application = Application(
             self.turner.reactor,
-            evolve(source, read=lambda: self.text.encode()),
+            evolve(source, read=self.read),
             self.log.log,
             ask=lambda _prompt: None,
             established=self.established.append,
         )
+
+    def read(self) -> bytes:
+        """The text as it is at the moment."""
+        return self.text.encode()
 
     def service(self, *lines: str, name: str = "test", accept: str = "127.0.0.1:0") -> str:
         """The text of one server section that leads to the backend."""
@@ -145,3 +149,27 @@ class ApplicationRig:
         for _ in range(10):
             self.turner.turn()
         self.turner.close()
+
+
+class ApplicationTestCase(SynchronousTestCase):
+    """One application; no descriptor may be left when it has stopped."""
+
+    def setUp(self) -> None:
+        certificate_file()
+        self.before = open_descriptors()
+        self.rig = ApplicationRig()
+
+    def tearDown(self) -> None:
+        self.rig.close()
+        self.assertEqual(open_descriptors(), self.before)
+        self.assertNotIn("Internal error", " ".join(self.rig.log.texts))
+
+    def talk(self, number: int = 0) -> None:
+        """A new connection to listener *number* works in both directions."""
+        user, backend = self.rig.join(number)
+        user.send(b"ping")
+        backend.send(b"pong")
+        self.rig.until(lambda: user.received and backend.received, user, backend)
+        user.finish()
+        backend.finish()
+        self.rig.until(lambda: user.end and backend.end, user, backend)

@@ -102,14 +102,18 @@ def listen_to_all(sock: socket.socket) -> bytes:
 class AnswersAfterTheEnd:
     """Hears a whole request, up to its end, and answers once it is allowed to.
 
-    ``heard`` is set when the request is complete; set ``allowed`` to get the *answer*.
+    ``heard`` is set when the request is complete; set ``allowed`` to get the *answer*. With
+    *stays* the connection is kept open behind the answer until ``received`` is set.
     """
 
-    def __init__(self, answer: bytes) -> None:
+    def __init__(self, answer: bytes, *, stays: bool = False) -> None:
         self.answer = answer
         self.request = b""
         self.heard = threading.Event()
         self.allowed = threading.Event()
+        self.received = threading.Event()
+        if not stays:
+            self.received.set()
 
     def __call__(self, sock: socket.socket) -> None:
         """Play one connection."""
@@ -117,6 +121,7 @@ class AnswersAfterTheEnd:
         self.heard.set()
         self.allowed.wait(PATIENCE)
         sock.sendall(self.answer)
+        self.received.wait(PATIENCE)
 
 
 class Overheard:

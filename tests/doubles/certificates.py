@@ -86,7 +86,7 @@ class Authority:
         name: str,
         *,
         parent: Authority | None = None,
-        key: ec.EllipticCurvePrivateKey | None = None,
+        key: Key | None = None,
     ) -> None:
         self._parent = parent
         if parent is None:
@@ -141,7 +141,7 @@ def self_signed(
     not_after: datetime = NOW + DAY,
     *,
     ca: bool = False,
-    key: ec.EllipticCurvePrivateKey | None = None,
+    key: Key | None = None,
 ) -> Issued:
     """A certificate signed with its own key."""
     key = key or new_key()

@@ -14,6 +14,7 @@ from tests.doubles.recording import Recording
 
 if TYPE_CHECKING:
     from stunnel_tx.tls.handshake import TLSContext
+    from stunnel_tx.tls.verification import Outcome
 
 #: Turns after which a handshake that makes no progress is given up.
 MAX_TURNS = 20
@@ -23,13 +24,17 @@ BOTH_CLOSED = SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN
 
 @define
 class End:
-    """One end of a handshake; ``refusal`` is empty when it was content with the other."""
+    """One end of a handshake; ``refusal`` is empty when it was content with the other.
+
+    ``outcome`` is its verdict about the other.
+    """
 
     context: TLSContext
     connection: SSL.Connection
     log: Recording = field(factory=Recording)
     shaken: bool = False
     refusal: str = ""
+    outcome: Outcome | None = None
 
     def turn(self) -> None:
         """Go as far as the input at hand allows, the verdict included."""
@@ -37,7 +42,7 @@ class End:
             if not self.shaken:
                 self.connection.do_handshake()
                 self.shaken = True
-                self.context.finish(self.connection, self.log.scope)
+                self.outcome = self.context.finish(self.connection, self.log.scope)
             self.connection.recv(1)
         except SSL.WantReadError:
             pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.epollreactor import EPollReactor
@@ -59,9 +60,9 @@ class PrivateReactor:
 def open_descriptors() -> set[int]:
     """The descriptors of this process, without the one that Twisted keeps in reserve."""
     found = set()
-    for name in os.listdir("/proc/self/fd"):
+    for entry in Path("/proc/self/fd").iterdir():
         # The descriptor of the listing itself is gone by now.
         with contextlib.suppress(FileNotFoundError):
-            if os.readlink(f"/proc/self/fd/{name}") != os.devnull:
-                found.add(int(name))
+            if str(entry.readlink()) != os.devnull:
+                found.add(int(entry.name))
     return found

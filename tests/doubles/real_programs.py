@@ -30,6 +30,9 @@ _PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sb
 #: Below the ports the kernel gives to outgoing connections, so that none of those takes one.
 _FREE_PORTS = range(20000, 32000)
 
+#: What :func:`free_port` has given away: some of it may not be in use yet.
+_GIVEN: set[int] = set()
+
 
 def find_program(name: str) -> str:
     """The path of program *name*.
@@ -50,10 +53,13 @@ def missing(what: str) -> None:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
+    """A loopback port that nobody listens on, never the same one twice."""
     for port in random.sample(_FREE_PORTS, 100):
+        if port in _GIVEN:
+            continue
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind(("127.0.0.1", port))
+            _GIVEN.add(port)
             return port
     raise AssertionError("no free port")
 
@@ -157,7 +163,7 @@ class RealProgram:
 
 def descriptors(pid: int) -> int:
     """How many descriptors process *pid* has open."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def memory(pid: int, row: str = "VmRSS") -> int:

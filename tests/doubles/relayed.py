@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
 from twisted.internet.task import Clock
@@ -137,23 +137,33 @@ class Relayed:
     """The relay and its two peers: ``user`` on the local side, ``backend`` on the remote one.
 
     *tls* names the side with TLS: "local" (server mode), "remote" (client mode), or "" for none.
+    A *local* channel of the test's own takes the place of the user's.
     """
 
-    def __init__(self, tls: str = "local", version: int = TLS_1_3, **policy: object) -> None:
+    def __init__(
+        self,
+        tls: str = "local",
+        version: int = TLS_1_3,
+        *,
+        local: Channel | None = None,
+        **policy: Any,
+    ) -> None:
         values = {"idle": 1000.0, "close": 60.0, "reset": True, "require_close_notify": False}
-        values.update(policy)  # type: ignore[arg-type]
+        values.update(policy)
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.loop = PolledLoop()
         self.deadlines = Deadlines(self.clock)
         self.log = Recording()
         self.outcomes: list[Outcome] = []
-        local, self.user = self._side(version if tls == "local" else 0)
+        joined, self.user = self._side(version if tls == "local" else 0)
+        if local is not None:
+            joined.close()
         remote, self.backend = self._side(version if tls == "remote" else 0)
         self.relay = Relay(
             self.loop,
             self.deadlines,
-            local,
+            local or joined,
             remote,
             RelayPolicy(**values),  # type: ignore[arg-type]
             self.log.scope,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from OpenSSL import SSL, crypto
 
@@ -49,6 +49,15 @@ def read_to_end(sock: socket.socket) -> bytes:
     parts = []
     while data := sock.recv(CHUNK):
         parts.append(data)
+    return b"".join(parts)
+
+
+def read_exactly(sock: socket.socket, count: int) -> bytes:
+    """The next *count* bytes, or fewer if the input ends before."""
+    parts = []
+    while count and (data := sock.recv(min(count, CHUNK))):
+        parts.append(data)
+        count -= len(data)
     return b"".join(parts)
 
 
@@ -136,7 +145,7 @@ class TLSEnd:
         connection.do_handshake()
         return cls(connection, sock)
 
-    def __enter__(self) -> TLSEnd:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

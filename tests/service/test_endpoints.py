@@ -1,0 +1,53 @@
+"""Tests of which endpoint strings are understood."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.trial.unittest import SynchronousTestCase
+
+from stunnel_tx.errors import OperatingError
+from stunnel_tx.service import endpoints
+from stunnel_tx.service.endpoints import endpoint_kinds, plugin_kinds, server_endpoint
+from tests.doubles.private_reactor import PrivateReactor
+
+
+class KindTests(SynchronousTestCase):
+    """First words."""
+
+    def test_own_kinds_need_no_plugins(self) -> None:
+        """Twisted's own words, numbers, addresses and localhost are decided without plugins."""
+        self.patch(endpoints, "plugin_kinds", lambda: self.fail("plugins were looked for"))
+        kinds = endpoint_kinds()
+        for word in ("tcp", "tcp6", "unix", "systemd", "haproxy"):
+            self.assertIn(word, kinds)
+        for word in ("443", "127.0.0.1", "localhost", "host.example", ""):
+            self.assertNotIn(word, kinds)
+
+    def test_other_words(self) -> None:
+        """Any other word is one of a plugin, or the name of a host."""
+        self.patch(endpoints, "plugin_kinds", lambda: frozenset(["onion"]))
+        self.assertIn("onion", endpoint_kinds())
+        self.assertNotIn("myhost", endpoint_kinds())
+
+    def test_plugins_are_found(self) -> None:
+        """Twisted's own plugins are among what is found."""
+        self.assertLessEqual({"systemd", "haproxy", "tls"}, plugin_kinds())
+
+
+class ServerEndpointTests(SynchronousTestCase):
+    """Strings to listen on."""
+
+    def setUp(self) -> None:
+        self.turner = PrivateReactor()
+        self.addCleanup(self.turner.close)
+
+    def test_good(self) -> None:
+        """A good string is an endpoint."""
+        endpoint = server_endpoint("tcp:0:interface=127.0.0.1", self.turner.reactor)
+        self.assertTrue(IStreamServerEndpoint.providedBy(endpoint))
+
+    def test_bad(self) -> None:
+        """Whatever is wrong with a string, the operator hears of the string."""
+        for text in ("tcp:", "tcp:x", "systemd:domain=INET:index=99", "nosuchkind:1", "unix:a:b=c"):
+            error = self.assertRaises(OperatingError, server_endpoint, text, self.turner.reactor)
+            self.assertIn(f"endpoint {text}: ", str(error))

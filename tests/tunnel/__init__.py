@@ -1,0 +1,3 @@
+"""Tests of the tunnels."""
+
+from __future__ import annotations
