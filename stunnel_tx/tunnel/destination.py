@@ -76,8 +76,12 @@ class Connector:
                 apply_options(sock, self.options, scope, "remote")
                 if self.source is not None:
                     sock.bind((self.source, 0))
-            with task.limit("TIMEOUTconnect", self.timeout):
-                await _connect(task, sock, target.address)
+            code = _begin(sock, target.address)
+            if code in _UNDER_WAY:
+                with task.limit("TIMEOUTconnect", self.timeout):
+                    code = await _conclude(task, sock, target.address, code)
+            if code and code != errno.EISCONN:
+                raise OSError(code, os.strerror(code))
         except BaseException:
             task.close(sock)
             raise
@@ -87,25 +91,34 @@ class Connector:
 
 _NON_BLOCKING: Final = getattr(socket, "SOCK_NONBLOCK", 0)
 
-_UNDER_WAY: Final = frozenset({errno.EINPROGRESS, errno.EALREADY})
+#: What ``connect`` answers while there is something to wait for; EAGAIN is a UNIX socket's
+#: word for a full queue.
+_UNDER_WAY: Final = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN})
 
 
-async def _connect(task: Task, sock: socket.socket, address: Any) -> None:
+def _begin(sock: socket.socket, address: Any) -> int:
+    """Start to connect; the answer of ``connect``."""
     code = sock.connect_ex(address)
-    while code == errno.EAGAIN:
-        await task.sleep(_QUEUE_FULL)
-        code = sock.connect_ex(address)
     if code == errno.EINPROGRESS:
         # To an address nearby the connection stands by now, and asking once more costs a
         # fraction of a wait.
         code = sock.connect_ex(address)
+    return code
+
+
+async def _conclude(task: Task, sock: socket.socket, address: Any, code: int) -> int:
+    """Wait until ``connect`` has its final answer.
+
+    It is asked again after each wait: readiness is a hint, and may have been meant for a
+    descriptor of earlier.
+    """
     while code in _UNDER_WAY:
-        # Asked again afterwards as well: readiness is a hint, and may have been meant for a
-        # descriptor of earlier.
-        await task.ready(sock.fileno(), WRITE)
+        if code == errno.EAGAIN:
+            await task.sleep(_QUEUE_FULL)
+        else:
+            await task.ready(sock.fileno(), WRITE)
         code = sock.connect_ex(address)
-    if code and code != errno.EISCONN:
-        raise OSError(code, os.strerror(code))
+    return code
 
 
 @frozen
@@ -173,6 +186,10 @@ class Destination:
         self, targets: Sequence[Target], connector: Connector, *, round_robin: bool = False
     ) -> None:
         self._targets = tuple(targets)
+        #: True when targets are told apart: several, and known before they are connected.
+        self.separate = len(self._targets) > 1 and all(
+            isinstance(each, AddressTarget) for each in self._targets
+        )
         self._connector = connector
         self._round_robin = round_robin and len(self._targets) > 1
         # A random start spreads the load of many processes with the same configuration.
