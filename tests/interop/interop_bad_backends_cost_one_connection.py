@@ -1,0 +1,120 @@
+"""Backends that refuse, hang or die cost their client the connection, and nobody else."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack
+
+from tests.doubles.backends import echo
+from tests.doubles.real_programs import free_port
+from tests.doubles.wire import TLSEnd, client_context, dial, exchange, refused
+from tests.interop.stage import Stage, complaints, port_of
+
+#: Seconds of the time-outs in these tests.
+SHORT = 1
+
+#: How late a deadline may fire here, in seconds.
+LATE = 1.5
+
+
+def unreachable(stack: ExitStack) -> int:
+    """A port where connecting takes for ever: it listens, but its queue is full."""
+    listening = stack.enter_context(socket.socket())
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(0)
+    address = listening.getsockname()
+    while True:
+        sock = stack.enter_context(socket.socket())
+        sock.settimeout(0.3)
+        try:
+            sock.connect(address)
+        except TimeoutError:
+            return int(address[1])
+
+
+class BadBackendTests(Stage):
+    """A server service and what it connects to."""
+
+    def test_refuses(self) -> None:
+        """A refused connection: the reason and its consequence, then the client is reset."""
+        server = self.server_mode(free_port())
+        with TLSEnd.dial(port_of(server, "server"), client_context()) as end:
+            self.assertRaises(ConnectionResetError, end.receive_to_end)
+        server.said(r"Connection reset: 0 byte")
+        self.assertEqual(len(complaints(server.log)), 2, complaints(server.log))
+        server.said(r"LOG3\[0\]: s_connect: connect 127\.0\.0\.1:\d+: Connection refused \(111\)$")
+        server.said(r"LOG3\[0\]: No more addresses to connect$")
+
+    def test_hangs_while_connecting(self) -> None:
+        """A connection that is never made is given up after TIMEOUTconnect."""
+        with ExitStack() as stack:
+            server = self.server_mode(unreachable(stack), f"TIMEOUTconnect = {SHORT}\n")
+            begun = time.monotonic()
+            with TLSEnd.dial(port_of(server, "server"), client_context()) as end:
+                self.assertRaises(ConnectionResetError, end.receive_to_end)
+            self.assertLess(time.monotonic() - begun, SHORT + LATE)
+            self.assertGreaterEqual(time.monotonic() - begun, SHORT - 0.1)
+        server.said(r"Connection reset: 0 byte")
+        self.assertEqual(len(complaints(server.log)), 2, complaints(server.log))
+        server.said(r"LOG3\[0\]: s_connect: s_poll_wait 127\.0\.0\.1:\d+: TIMEOUTconnect exceeded$")
+
+    def test_hangs_later(self) -> None:
+        """A backend that takes the request and never answers is given up after TIMEOUTidle."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+            server = self.server_mode(port, f"TIMEOUTidle = {SHORT}\n")
+            begun = time.monotonic()
+            with TLSEnd.dial(port_of(server, "server"), client_context()) as end:
+                end.send(b"anybody there?")
+                self.assertRaises(ConnectionResetError, end.receive_to_end)
+            self.assertLess(time.monotonic() - begun, SHORT + LATE)
+            self.assertGreaterEqual(time.monotonic() - begun, SHORT - 0.1)
+        server.said(r"Connection reset: 0 byte\(s\) sent to TLS, 14 byte\(s\) sent to socket$")
+        self.assertEqual(
+            complaints(server.log),
+            ["transfer_tcp: s_poll_wait: TIMEOUTidle exceeded: sending reset"],
+        )
+
+    def test_dies(self) -> None:
+        """A backend that resets the connection resets its client, with one log line."""
+
+        def die(sock: socket.socket) -> None:
+            sock.recv(100)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+        server = self.server_mode(self.backend(die).port)
+        with TLSEnd.dial(port_of(server, "server"), client_context()) as end:
+            end.send(b"anybody there?")
+            self.assertRaises(ConnectionResetError, end.receive_to_end)
+        server.said(r"Connection reset: 0 byte")
+        found = complaints(server.log)
+        self.assertEqual(len(found), 1, found)
+        self.assertRegex(found[0], r"^readsocket: Connection reset by peer \(104\): client 127")
+
+    def test_next_target(self) -> None:
+        """With several targets the next one serves, whatever is wrong with the first ones."""
+        backend = self.backend(echo)
+        with ExitStack() as stack:
+            hanging = unreachable(stack)
+            near, far = self.pair(
+                f"127.0.0.1:{free_port()}\nconnect = 127.0.0.1:{hanging}\n"
+                f"connect = 127.0.0.1:{backend.port}",
+                f"TIMEOUTconnect = {SHORT}\n",
+            )
+            self.assertEqual(exchange(port_of(near, "client"), b"hello"), b"hello")
+        far.said("Connection refused")
+        far.said("TIMEOUTconnect exceeded")
+
+    def test_refused_in_client_mode(self) -> None:
+        """A TLS server that refuses costs the plain client its connection at once."""
+        client = self.client_mode(free_port())
+        self.assertTrue(refused(port_of(client, "client")))
+        client.said(r"LOG3\[0\]: s_connect: connect 127\.0\.0\.1:\d+: Connection refused \(111\)$")
+        with dial(port_of(client, "client")) as sock:
+            self.assertTrue(refused(port_of(client, "client")))
+            self.assertRaises((ConnectionResetError, BrokenPipeError), self.read_both, sock)
+
+    def read_both(self, sock: socket.socket) -> None:
+        """Read until it breaks; an orderly end is a failure here."""
+        self.assertEqual(sock.recv(1), b"?")

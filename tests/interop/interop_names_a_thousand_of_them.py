@@ -1,0 +1,84 @@
+"""A thousand name-based services in one process: quick to start, small, and no slower."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from statistics import median
+
+from OpenSSL import SSL
+
+from tests.doubles.real_programs import memory
+from tests.interop.stage import HEAD, Stage, port_of
+
+SERVICES = 1000
+
+#: Seconds from the start of the program to its first connection.
+START = 5.0
+
+#: Bytes a service may take.
+MEMORY = 150 * 1000
+
+#: Handshakes in one measurement, and measurements in turns.
+HANDSHAKES, ROUNDS = 100, 5
+
+#: What a handshake may cost compared with one of a single service; the machine is shared.
+NOISE = 1.3
+
+
+class ThousandTests(Stage):
+    """Half of the names are exact, half are patterns; each service has its own certificate."""
+
+    def run_services(self, number: int) -> tuple[int, int, float]:
+        """Process id, port and start time in seconds of a program with *number* names."""
+        lines = []
+        for each in range(number):
+            name = f"n{each}.example"
+            path = self.papers.authority.issue(name, [name]).pem(self.directory / f"{name}.pem")
+            Path(path).chmod(0o600)
+            pattern = f"*.{name}" if each % 2 else name
+            lines.append(f"[{name}]\nsni = server:{pattern}\nconnect = 127.0.0.1:9\ncert = {path}\n")
+        started = time.monotonic()
+        head = HEAD.replace("debug = 7", "debug = 6")
+        self.write("head", "", head)
+        program = self.server_mode(9, "debug = 4\n" + "debug = 4\n".join(lines), name=str(number))
+        took = time.monotonic() - started
+        return program.pid, port_of(program, "server"), took
+
+    def handshakes(self, pid: int, port: int, names: list[str]) -> float:
+        """CPU seconds of process *pid* for some handshakes."""
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        before = cpu(pid)
+        for number in range(HANDSHAKES):
+            name = names[number % len(names)]
+            with socket.create_connection(("127.0.0.1", port)) as sock:
+                connection = SSL.Connection(context, sock)
+                connection.set_connect_state()
+                connection.set_tlsext_host_name(name.encode("ascii"))
+                connection.do_handshake()
+                certificate = connection.get_peer_certificate()
+                assert certificate is not None
+                subject = certificate.to_cryptography().subject.rfc4514_string()
+                self.assertEqual(subject, "CN=" + name.removeprefix("x."))
+        return cpu(pid) - before
+
+    def test_thousand(self) -> None:
+        """Start, memory and CPU time of a handshake, against a program with one name."""
+        one_pid, one_port, _ = self.run_services(1)
+        pid, port, took = self.run_services(SERVICES)
+        self.assertLess(took, START)
+        self.assertLess((memory(pid) - memory(one_pid)) / SERVICES, MEMORY)
+        names = [f"x.n{each}.example" if each % 2 else f"n{each}.example" for each in range(SERVICES)]
+        one, many = [], []
+        for _ in range(ROUNDS):
+            one.append(self.handshakes(one_pid, one_port, names[:1]))
+            many.append(self.handshakes(pid, port, names[-HANDSHAKES:]))
+        self.assertLess(median(many), NOISE * median(one), (one, many))
+
+
+def cpu(pid: int) -> float:
+    """CPU seconds that process *pid* has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
