@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from OpenSSL import SSL
 
 from stunnel_tx.errors import PeerClosed, ProtocolViolation
-from stunnel_tx.tls.binding.records import CHUNK, WANT_READ, WANT_WRITE, record_io
+from stunnel_tx.tls.binding.records import CHUNK, RECORD, WANT_READ, WANT_WRITE, record_io
 from stunnel_tx.tls.faults import explain
 
 if TYPE_CHECKING:
@@ -66,8 +66,11 @@ class Channel(Protocol):
         :class:`~stunnel_tx.errors.PeerError` when the connection broke.
         """
 
-    def shutdown_write(self) -> int:
-        """Tell the peer that no more will come; 0 when done, else WANT_*."""
+    def shutdown_write(self, *, cut: bool = False) -> int:
+        """Tell the peer that no more will come; 0 when done, else WANT_*.
+
+        With *cut* it must not take what it has for complete: TLS says no goodbye then.
+        """
 
     def close(self, *, reset: bool = False) -> None:
         """Close; with *reset* a TCP peer gets RST, unless that would overtake an alert."""
@@ -105,7 +108,7 @@ class PlainChannel:
         except OSError as error:
             raise _broken("writesocket", error) from error
 
-    def shutdown_write(self) -> int:
+    def shutdown_write(self, *, cut: bool = False) -> int:  # plain bytes have no goodbye
         """See :class:`Channel`."""
         try:
             self.socket.shutdown(socket.SHUT_WR)
@@ -157,7 +160,7 @@ class PipeChannel:
         except OSError as error:
             raise _broken("writesocket", error) from error
 
-    def shutdown_write(self) -> int:
+    def shutdown_write(self, *, cut: bool = False) -> int:  # neither have pipes
         """See :class:`Channel`; a pipe is closed, a shared descriptor cannot be."""
         if self.write_fd != self.read_fd:
             os.close(self.write_fd)
@@ -217,8 +220,12 @@ class TLSChannel:
         except SSL.Error as error:
             raise self._broken("SSL_write", error) from error
 
-    def shutdown_write(self) -> int:
-        """See :class:`Channel`: sends close_notify (RFC 8446 §6.1)."""
+    def shutdown_write(self, *, cut: bool = False) -> int:
+        """See :class:`Channel`: sends close_notify (RFC 8446 §6.1), or a bare FIN."""
+        if cut:
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
+            return 0
         try:
             self.connection.shutdown()
         except SSL.WantWriteError:
@@ -242,12 +249,25 @@ class TLSChannel:
         self._records.forget(self.connection)
         # Without these two marks OpenSSL takes the session for spoiled and drops it.
         self.connection.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
-        close_socket(self.socket, reset=reset and not self._alerted)
+        close_socket(self.socket, reset=reset, gently=self._alerted)
 
 
-def close_socket(sock: socket.socket, *, reset: bool) -> None:
-    """Close *sock*; with *reset* its TCP peer gets RST instead of FIN."""
-    if reset:
+#: Unread input thrown away before a close that carries a last word, in pieces of 16 KiB.
+_LEFTOVERS: Final = 8
+
+
+def close_socket(sock: socket.socket, *, reset: bool, gently: bool = False) -> None:
+    """Close *sock*; with *reset* its TCP peer gets RST instead of FIN.
+
+    *gently* throws unread input away first: a close with input left would send RST as well, and
+    that could overtake what was sent last.
+    """
+    if gently:
+        with suppress(OSError):
+            for _ in range(_LEFTOVERS):
+                if not sock.recv(RECORD):
+                    break
+    elif reset:
         # Already gone, or a kind of socket without the option: closing is enough.
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from stunnel_tx.errors import PeerError
-from stunnel_tx.relay.channel import WANT_READ, WANT_WRITE
+from stunnel_tx.relay.channel import WANT_READ, WANT_WRITE, PipeChannel
 from stunnel_tx.relay.flow import Flow, Outcome, RelayPolicy
 from stunnel_tx.relay.half_close import Event, State, Wait, advance, waiting
 from stunnel_tx.telemetry import events
@@ -239,7 +240,8 @@ class Relay:
             # A pipe is closed now, and a closed descriptor cannot be forgotten.
             self._loop.forget(sink.write_fd)
         try:
-            want = sink.shutdown_write()
+            # What the remote side left behind may be all of its answer only after a FIN.
+            want = sink.shutdown_write(cut=_was_reset(self._lost))
         except PeerError as error:
             self._sink_lost(flow, error)
             self._finish_if_done()
@@ -248,7 +250,7 @@ class Relay:
             flow.write_want = want
             flow.state = advance(flow.state, Event.BLOCKED)
             return
-        if flow.sink.kind == "TLS":
+        if flow.sink.kind == "TLS" and not _was_reset(self._lost):
             self._scope(events.CLOSE_NOTIFY_SENT)
         flow.state = advance(flow.state, Event.CLOSED)
         self._finish_if_done()
@@ -323,10 +325,18 @@ class Relay:
             self._deadline.cancel()
             self._deadline = None
         for channel, reset in ((self._local, local_reset), (self._remote, remote_reset)):
-            self._loop.forget(channel.read_fd, closing=True)
+            # Pipes may be shared with other programs, which keep the kernel's entry alive.
+            closing = not isinstance(channel, PipeChannel)
+            self._loop.forget(channel.read_fd, closing=closing)
             if channel.write_fd != channel.read_fd:
-                self._loop.forget(channel.write_fd, closing=True)
+                self._loop.forget(channel.write_fd, closing=closing)
             channel.close(reset=reset)
         to_local, to_remote = self.moved
         if on_end is not None:
             on_end(Outcome(local_reset, remote_reset, to_local, to_remote, self._truncated, failed))
+
+
+def _was_reset(error: PeerError | None) -> bool:
+    """True for a connection that ended by RST: nobody knows what is missing."""
+    cause = error.__cause__ if error is not None else None
+    return isinstance(cause, OSError) and cause.errno == errno.ECONNRESET

@@ -4,41 +4,35 @@ from __future__ import annotations
 
 import itertools
 import os
-import resource
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from stunnel_tx.configuration.addresses import EndpointString, UnixPath
 from stunnel_tx.configuration.check import authentication_warnings, file_permission_warnings
 from stunnel_tx.configuration.loader import load
 from stunnel_tx.errors import ConfigurationErrors, OperatingError, StunnelTxError
 from stunnel_tx.relay.deadlines import Deadlines
 from stunnel_tx.relay.loop import make_loop
-from stunnel_tx.service.addresses import look_up
 from stunnel_tx.service.build import Blueprint, build_service
-from stunnel_tx.service.endpoints import endpoint_kinds, server_endpoint
-from stunnel_tx.service.listener import Listener
-from stunnel_tx.service.process import DescriptorLimit
-from stunnel_tx.service.sockets import SocketEndpoint
+from stunnel_tx.service.endpoints import endpoint_kinds
+from stunnel_tx.service.fingerprints import remembering
+from stunnel_tx.service.listening import Listeners
+from stunnel_tx.service.names import with_names
+from stunnel_tx.service.protocols import find_protocol
+from stunnel_tx.service.tls_options import place_of_fault
+from stunnel_tx.service.upkeep import Upkeep
 from stunnel_tx.telemetry import events
 from stunnel_tx.telemetry.counters import Counters
 from stunnel_tx.tls.passphrases import Passphrases
-from stunnel_tx.tunnel.destination import SocketAddress
 from stunnel_tx.tunnel.runtime import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IStreamServerEndpoint
-    from twisted.python.failure import Failure
+    from collections.abc import Callable
 
     from stunnel_tx.configuration.model import Configuration
     from stunnel_tx.configuration.sources import Source
     from stunnel_tx.telemetry.log import Log
-    from stunnel_tx.tunnel.runtime import ServicePolicy
     from stunnel_tx.tunnel.tunnel import Tunnel
 
 
@@ -48,22 +42,6 @@ class Generation:
 
     configuration: Configuration
     blueprints: tuple[Blueprint, ...]
-
-
-@frozen
-class _Opening:
-    """One address a service wants to listen on; equal keys can share a socket."""
-
-    key: object
-    endpoint: IStreamServerEndpoint
-
-
-@frozen(eq=False)
-class _Serving:
-    """A listener and the policy it is to serve from the next connection on."""
-
-    listener: Listener
-    policy: ServicePolicy
 
 
 class Application:
@@ -89,9 +67,9 @@ class Application:
         self._sequence = itertools.count()
         self._established = established
         self._generation: Generation | None = None
-        self._listeners: dict[object, Listener] = {}
+        self._listeners: Listeners | None = None
         self._runtime: Runtime | None = None
-        self._limit = 0
+        self._upkeep: Upkeep | None = None
 
     @property
     def configuration(self) -> Configuration | None:
@@ -114,7 +92,7 @@ class Application:
 
     def addresses(self) -> tuple[str, ...]:
         """Where the listeners listen, in the order of the configuration."""
-        return tuple(listener.where() for listener in self._listeners.values())
+        return tuple(listener.where() for listener in self._listeners or ())
 
     def _callback_failed(self, fd: int, error: BaseException) -> None:
         """A bug: say so, and drop the tunnel it happened in; a listener goes on."""
@@ -133,13 +111,14 @@ class Application:
         :class:`~stunnel_tx.errors.OperatingError`.
         """
         self._generation = self._read()
+        _set_environment(self._generation.configuration)
         return self._generation.configuration
 
     def _read(self) -> Generation:
         scope, source = self._scope, self._source
         reading = events.READING_FILE if source.kind == "file" else events.READING_DESCRIPTOR
         scope(reading, source.name)
-        configuration = load(source, endpoint_kinds=endpoint_kinds())
+        configuration = load(source, endpoint_kinds=endpoint_kinds(), find_protocol=find_protocol)
         mark = configuration.byte_order_mark
         scope(events.BYTE_ORDER_MARK if mark else events.NO_BYTE_ORDER_MARK)
         for problem in configuration.notes:
@@ -148,11 +127,9 @@ class Application:
             raise OperatingError(
                 "Inetd mode: not supported yet; put the options into a [section] with 'accept'"
             )
-        for name, value in configuration.globals["setEnv"]:
-            if value:
-                os.environ[name] = value
-            else:
-                os.environ.pop(name, None)
+        # A reload happens inside the jail, where paths mean what they say.
+        chroot = configuration.globals["chroot"] if self._generation is None else None
+        look = remembering()
         blueprints = []
         for settings in configuration.services:
             warnings = (
@@ -163,15 +140,19 @@ class Application:
                 scope(events.CONFIGURATION_NOTE, warning)
             try:
                 blueprint = build_service(
-                    settings, self._reactor, scope, self._passphrases, self._sequence
+                    *(settings, self._reactor, scope, self._passphrases, self._sequence),
+                    *(chroot, look),
                 )
             except (OperatingError, ValueError) as error:
                 text = str(error)
                 prefix = "" if text.startswith("Service [") else f"Service [{settings.name}]: "
-                raise OperatingError(f"{prefix}{text}") from error
+                place = place_of_fault(settings, error)
+                where = "" if place is None else f"{place}: "
+                raise OperatingError(f"{where}{prefix}{text}") from error
             blueprints.append(blueprint)
+        finished = with_names(blueprints, configuration.services, scope)
         scope(events.CONFIGURATION_SUCCESSFUL)
-        return Generation(configuration, tuple(blueprints))
+        return Generation(configuration, finished)
 
     # --- listening -------------------------------------------------------------------------
 
@@ -179,117 +160,33 @@ class Application:
         """Open every listener; raises OperatingError when a service gets none of its own."""
         if self._generation is None:
             raise OperatingError("bind() before load()")
-        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._limit = DescriptorLimit(soft, soft).max_clients
-        self._serve(self._open_all(self._generation))
-
-    def _open_all(self, generation: Generation) -> dict[object, _Serving]:
-        """Listeners for *generation*, the present ones where the address is the same.
-
-        All or nothing: on failure, what was opened here is closed again.
-        """
-        wanted: dict[object, _Serving] = {}
-        try:
-            for blueprint in generation.blueprints:
-                self._open_service(blueprint, wanted)
-        except StunnelTxError:
-            for key, serving in wanted.items():
-                if self._listeners.get(key) is not serving.listener:
-                    serving.listener.close()
-            raise
-        return wanted
-
-    def _open_service(self, blueprint: Blueprint, wanted: dict[object, _Serving]) -> None:
-        bound = False
-        for opening in self._openings(blueprint):
-            key: object = opening.key
-            listener = self._listeners.get(key)
-            if key in wanted:
-                # The same address twice: with port 0 these are two listeners, and with any
-                # other port the system says what it has to say about that.
-                key, listener = (key, len(wanted)), None
-            if listener is not None:
-                self._scope(events.RELOAD_SAME, blueprint.name, opening.endpoint)
-            else:
-                listener = Listener(
-                    self.runtime, opening.endpoint, blueprint.policy, lambda: self._limit
-                )
-                problem = self._try_open(listener)
-                if problem:
-                    place = (blueprint.name, opening.endpoint, problem)
-                    self._scope(events.BINDING_ADDRESS, *place)
-                    continue
-            wanted[key] = _Serving(listener, blueprint.policy)
-            bound = True
-            self._scope(events.BOUND, blueprint.name, listener.fd, listener.where())
-        if not bound:
-            self._scope(events.BINDING_FAILED, blueprint.name)
-            raise OperatingError(
-                f"Service [{blueprint.name}]: none of its addresses could be bound; "
-                "see the lines above, and look for another program on the same port"
-            )
-
-    def _serve(self, wanted: dict[object, _Serving]) -> None:
-        """Put *wanted* in force, and close the listeners that are not among them."""
-        previous = self._listeners
-        self._listeners = {key: serving.listener for key, serving in wanted.items()}
-        for serving in wanted.values():
-            serving.listener.policy = serving.policy
-        for key, listener in previous.items():
-            if self._listeners.get(key) is not listener:
-                listener.close()
-
-    def _try_open(self, listener: Listener) -> str:
-        """Open *listener*; what went wrong, empty when nothing did."""
-        problems: list[str] = []
-
-        def failed(failure: Failure) -> None:
-            error = failure.value
-            error = getattr(error, "socketError", error)
-            if isinstance(error, OSError):
-                problems.append(f"{error.strerror} ({error.errno})")
-            else:
-                problems.append(str(error))
-
-        deferred: Deferred[Any] = listener.open()
-        deferred.addErrback(failed)
-        return problems[0] if problems else ""
-
-    def _openings(self, blueprint: Blueprint) -> Iterator[_Opening]:
-        for address in blueprint.accept:
-            if isinstance(address, EndpointString):
-                endpoint = server_endpoint(address.text, self._reactor)
-                yield _Opening(address, endpoint)
-                continue
-            for resolved in self._resolve(blueprint, address):
-                one = SocketEndpoint(resolved, blueprint.accept_options, blueprint.owner)
-                yield _Opening(one, one)
-
-    def _resolve(self, blueprint: Blueprint, address: Any) -> tuple[SocketAddress, ...]:
-        if isinstance(address, UnixPath):
-            import socket
-
-            return (SocketAddress(int(socket.AF_UNIX), address.path),)
-        try:
-            return look_up(address.host, address.port, passive=True)
-        except OperatingError as error:
-            raise OperatingError(
-                f'Service [{blueprint.name}]: Cannot resolve accept target "{address}": {error}'
-            ) from error
+        self._listeners = Listeners(self.runtime, self._scope)
+        self._listeners.serve(self._listeners.prepare(self._generation.blueprints))
 
     # --- running ---------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to accept."""
-        for listener in self._listeners.values():
-            listener.start()
+        if self._listeners is not None:
+            self._listeners.start()
         self._scope(events.ACCEPTING)
+        self._keep_up()
+
+    def _keep_up(self) -> None:
+        """Follow the files of the services in force."""
+        if self._upkeep is None:
+            runtime = self.runtime
+            self._upkeep = Upkeep(self._reactor, runtime.loop, self._scope, self._passphrases)
+        if self._generation is not None:
+            self._upkeep.follow(self._generation.blueprints)
 
     def stop(self) -> None:
         """Close the listeners and drop the tunnels."""
-        for listener in self._listeners.values():
-            listener.close()
-        self._listeners = {}
+        if self._upkeep is not None:
+            self._upkeep.close()
+            self._upkeep = None
+        if self._listeners is not None:
+            self._listeners.close()
         runtime = self._runtime
         if runtime is None:
             return
@@ -308,9 +205,11 @@ class Application:
         Tunnels that stand keep the policies they were made with; a listener whose address
         has not changed is never closed.
         """
+        if self._listeners is None:
+            return
         try:
             generation = self._read()
-            wanted = self._open_all(generation)
+            plan = self._listeners.prepare(generation.blueprints)
         except ConfigurationErrors as error:
             for problem in error.problems:
                 self._scope(events.CONFIGURATION_ERROR, problem)
@@ -321,9 +220,10 @@ class Application:
             self._scope(events.RELOAD_FAILED)
             return
         self._generation = generation
-        self._serve(wanted)
-        for listener in self._listeners.values():
-            listener.start()
+        _set_environment(generation.configuration)
+        self._listeners.serve(plan)
+        self._listeners.start()
+        self._keep_up()
 
     def list_tunnels(self) -> None:
         """One line for each active tunnel, at the level nobody filters."""
@@ -333,3 +233,12 @@ class Application:
             to_tls, to_socket = tunnel.moved
             scope(events.LIST_ROW, tunnel.ident, tunnel.policy.name, to_tls, to_socket)
         scope(events.LIST_END, len(runtime.tunnels))
+
+
+def _set_environment(configuration: Configuration) -> None:
+    """Carry out the ``setEnv`` lines; one without a value removes the variable."""
+    for name, value in configuration.globals["setEnv"]:
+        if value:
+            os.environ[name] = value
+        else:
+            os.environ.pop(name, None)

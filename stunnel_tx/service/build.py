@@ -16,12 +16,21 @@ from stunnel_tx.configuration.addresses import EndpointString, HostPort, UnixPat
 from stunnel_tx.errors import OperatingError
 from stunnel_tx.relay.flow import RelayPolicy
 from stunnel_tx.service.addresses import ThreadResolver, fixed_address
+from stunnel_tx.service.fingerprints import fingerprint
+from stunnel_tx.service.negotiation import negotiation_policy, protocol_names
 from stunnel_tx.service.privileges import find_group, find_user
+from stunnel_tx.service.renewal import renewable
 from stunnel_tx.service.sockets import UnixOwner, option_settings
 from stunnel_tx.service.targets import EndpointTarget
+from stunnel_tx.service.tls_options import (
+    algorithms,
+    revocation_policy,
+    trust_policy,
+    verification_policy,
+)
 from stunnel_tx.telemetry import events
 from stunnel_tx.tls.context import build_context
-from stunnel_tx.tls.policy import Role, TLSPolicy, TrustPolicy, VerificationPolicy
+from stunnel_tx.tls.policy import Role, TLSPolicy
 from stunnel_tx.tunnel.destination import AddressTarget, Connector, Destination, NameTarget
 from stunnel_tx.tunnel.runtime import ServicePolicy
 from stunnel_tx.tunnel.sockets import OptionSetting
@@ -31,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stunnel_tx.configuration.model import Settings
+    from stunnel_tx.service.fingerprints import Fingerprint
+    from stunnel_tx.service.renewal import Renewable
     from stunnel_tx.telemetry.log import Scope
     from stunnel_tx.tls.passphrases import Passphrases
     from stunnel_tx.tunnel.destination import Target
@@ -45,13 +56,17 @@ _UNIQUE_LENGTH: Final = 22
 
 @frozen(eq=False)
 class Blueprint:
-    """One service ready to run: where it listens, and the policy of its tunnels."""
+    """One service ready to run: where it listens, and the policy of its tunnels.
+
+    ``source`` is what its context is renewed from, ``None`` with ``renew = no``.
+    """
 
     name: str
     accept: tuple[HostPort | UnixPath | EndpointString, ...]
     accept_options: tuple[OptionSetting, ...]
     owner: UnixOwner
     policy: ServicePolicy
+    source: Renewable | None = None
 
 
 def connection_ids(kind: str, sequence: itertools.count[int]) -> Callable[[], str]:
@@ -72,15 +87,21 @@ def build_service(
     scope: Scope,
     passphrases: Passphrases,
     sequence: itertools.count[int],
+    chroot: str | None = None,
+    look: Callable[[str], Fingerprint] = fingerprint,
 ) -> Blueprint:
     """Read the files and resolve the names of one service.
 
+    *chroot* is the root directory that the process is still to change to, if it is; *look*
+    tells what a file holds.
     Raises :class:`~stunnel_tx.errors.OperatingError`.
     """
     scope(events.INITIALIZING_SERVICE, settings.name)
     client = bool(settings["client"])
     socket_options = settings["socket"]
-    tls = build_context(tls_policy(settings), scope, passphrases)
+    wanted = tls_policy(settings, chroot)
+    source = renewable(wanted, look, chroot) if settings["renew"] else None
+    tls = build_context(wanted, scope, passphrases)
     policy = ServicePolicy(
         name=settings.name,
         client=client,
@@ -96,6 +117,12 @@ def build_service(
         threshold=settings["debug"].level,
         identify=connection_ids(settings["logId"], sequence),
         local_options=option_settings(socket_options, "l"),
+        redirect=(
+            build_destination(settings, reactor, scope, "redirect")
+            if settings["redirect"]
+            else None
+        ),
+        negotiation=negotiation_policy(settings, build_connector(settings), reactor),
     )
     return Blueprint(
         name=settings.name,
@@ -106,42 +133,33 @@ def build_service(
             find_group(settings["setgid"]) or -1,
         ),
         policy=policy,
+        source=source,
     )
 
 
-def tls_policy(settings: Settings) -> TLSPolicy:
-    """The TLS part of one service."""
-    flags = settings["verification"]
-    hosts = settings["checkHost"]
+def tls_policy(settings: Settings, chroot: str | None = None) -> TLSPolicy:
+    """The TLS part of one service; *chroot* as in :func:`build_service`."""
     client = bool(settings["client"])
-    options = settings["options"]
     return TLSPolicy(
         service=settings.name,
         role=Role.CLIENT if client else Role.SERVER,
         certificate_files=settings["cert"],
         key_file=settings["key"] or None,
-        trust=TrustPolicy(settings["CAfile"] or None, settings["CApath"] or None),
-        verification=VerificationPolicy(
-            request=flags.request,
-            require=flags.require,
-            chain=flags.chain,
-            pin=flags.pin,
-            hosts=hosts,
-            emails=settings["checkEmail"],
-            addresses=settings["checkIP"],
-        ),
-        min_version=settings["sslVersionMin"],
-        max_version=settings["sslVersionMax"],
-        ciphers=settings["ciphers"],
-        ciphersuites=settings["ciphersuites"],
-        groups=settings["curves"],
-        security_level=settings["securityLevel"],
-        options_set=options.set,
-        options_clear=options.clear,
+        trust=trust_policy(settings, chroot),
+        verification=verification_policy(settings),
+        revocation=revocation_policy(settings),
         server_name=server_name(settings) if client else None,
         renegotiation=settings["renegotiation"],
         session_resume=settings["sessionResume"],
         session_timeout=settings["sessionCacheTimeout"],
+        psk_file=settings["PSKsecrets"],
+        psk_identity=settings["PSKidentity"],
+        key_log=settings["keyLog"],
+        identity_files=settings["clientIdentity"] if client else (),
+        alpn=protocol_names(settings),
+        alpn_required=settings["requireALPN"],
+        redirect=bool(settings["redirect"]) and not client,
+        **algorithms(settings),
     )
 
 
@@ -151,11 +169,32 @@ def server_name(settings: Settings) -> str | None:
     None for nothing: ``sni`` left empty, no host given, or an IP address (RFC 6066 §3).
     """
     if settings.is_set("sni"):
-        return settings["sni"] or None
+        # A client asks for one name: as with stunnel, the last line counts.
+        return settings["sni"][-1] or None
+    behind = _name_behind(settings)
+    if behind is not None:
+        return behind or None
     for address in settings["connect"][:1]:
         if isinstance(address, HostPort) and address.host and not is_ip(address.host):
             return address.host
     return None
+
+
+def _name_behind(settings: Settings) -> str | None:
+    """Whom TLS is with where ``protocolHost`` tells; empty for an IP address.
+
+    Behind an HTTP proxy it is the host there; an XMPP client asks for its domain (RFC 6120
+    §13.7.2.1). What ``protocolHost`` means elsewhere has nothing to do with TLS, and the
+    destination behind a SOCKS proxy is nobody's business in clear.
+    """
+    protocol, host = settings["protocol"], settings["protocolHost"]
+    if protocol is None or not host:
+        return None
+    if protocol.name == "connect":
+        host = host.rpartition(":")[0].strip("[]")
+    elif protocol.name not in {"xmpp", "xmpp-server"}:
+        return None
+    return "" if is_ip(host) else str(host)
 
 
 def is_ip(text: str) -> bool:
@@ -167,20 +206,27 @@ def is_ip(text: str) -> bool:
     return True
 
 
-def build_destination(settings: Settings, reactor: Any, scope: Scope) -> Destination:
-    """The targets of ``connect``, resolved now unless ``delay`` says later.
-
-    A name that does not resolve is left out with an error line when others do; when none
-    does, all are looked up for each connection, as with ``delay = yes``.
-    """
-    addresses = settings["connect"]
+def build_connector(settings: Settings) -> Connector:
+    """How a service makes its outgoing connections."""
     options = option_settings(settings["socket"], "r")
     if not settings["client"] and not any(each.name == "SO_SNDBUF" for each in options):
         send_buffer = OptionSetting(
             "SO_SNDBUF", socket.SOL_SOCKET, socket.SO_SNDBUF, BACKEND_SEND_BUFFER
         )
         options = (*options, send_buffer)
-    connector = Connector(options, settings["TIMEOUTconnect"], settings["local"])
+    return Connector(options, settings["TIMEOUTconnect"], settings["local"])
+
+
+def build_destination(
+    settings: Settings, reactor: Any, scope: Scope, option: str = "connect"
+) -> Destination:
+    """The targets of ``connect``, or of another *option*, resolved now unless ``delay`` is set.
+
+    A name that does not resolve is left out with an error line when others do; when none
+    does, all are looked up for each connection, as with ``delay = yes``.
+    """
+    addresses = settings[option]
+    connector = build_connector(settings)
     targets: list[Target] = []
     missing = 0
     for address in addresses:

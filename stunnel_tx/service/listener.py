@@ -11,12 +11,12 @@ import errno
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.internet import tcp, unix
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory
 
 from stunnel_tx.relay.loop import READ, accept
-from stunnel_tx.service.sockets import OwnedPort
+from stunnel_tx.service.sockets import OwnedPort, SocketEndpoint
 from stunnel_tx.telemetry import events
-from stunnel_tx.tunnel.bridge import detach, to_socket
+from stunnel_tx.tunnel.bridge import Handover, detach, to_socket
 from stunnel_tx.tunnel.sockets import address_text, is_inet
 from stunnel_tx.tunnel.tunnel import Tunnel
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
+    from twisted.internet.protocol import Protocol
 
+    from stunnel_tx.tunnel.bridge import Pipe
     from stunnel_tx.tunnel.runtime import Runtime, ServicePolicy
 
 #: Connections accepted before other descriptors get their turn.
@@ -57,6 +59,8 @@ class Listener:
         self._suspended = False
         self._batch = 1
         self._family = 0
+        self._started = False
+        self._closed = False
 
     # --- opening and closing ---------------------------------------------------------------
 
@@ -65,6 +69,9 @@ class Listener:
         return self.endpoint.listen(_Factory(self)).addCallback(self._opened)
 
     def _opened(self, port: IListeningPort) -> Listener:
+        if self._closed:
+            port.stopListening()
+            return self
         self._port = port
         if isinstance(port, OwnedPort):
             self._socket = port.socket
@@ -77,6 +84,9 @@ class Listener:
             self._socket = plain.socket
         if self._socket is not None:
             self._family = int(self._socket.family)
+        if self._started:
+            # An endpoint may take its time.
+            self.start()
         return self
 
     @property
@@ -95,11 +105,21 @@ class Listener:
 
     def start(self) -> None:
         """Begin, or go on, to accept."""
+        self._started = True
         if self._socket is not None and not self._suspended:
             self._runtime.loop.watch(self._socket.fileno(), READ, self._accept)
 
+    def serve(self, policy: ServicePolicy, endpoint: IStreamServerEndpoint) -> None:
+        """Work for *policy* from the next connection on, with the socket options of *endpoint*."""
+        self.policy = policy
+        if self._socket is not None and isinstance(endpoint, SocketEndpoint):
+            if endpoint != self.endpoint:
+                endpoint.fit(self._socket, self._scope)
+            self.endpoint = endpoint
+
     def close(self) -> Any:
         """Stop accepting and close the port; a Deferred."""
+        self._closed = True
         if self._socket is not None:
             self._runtime.loop.forget(self._socket.fileno())
             self._socket = None
@@ -155,8 +175,8 @@ class Listener:
         self._scope(events.ACCEPTED_DEBUG, policy.name, sock.fileno(), peer)
         Tunnel(runtime, policy, sock, peer).start(inet=is_inet(self._family))
 
-    def welcome_transport(self, transport: Any) -> Protocol | None:
-        """Make a tunnel of a Twisted transport; the protocol to go on with when it is bridged."""
+    def welcome_transport(self, transport: Any) -> Pipe | None:
+        """Make a tunnel of a Twisted transport; the bridge where there is one."""
         peer = _peer_text(transport.getPeer())
         sock = detach(transport)
         protocol = None
@@ -183,26 +203,4 @@ class _Factory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """A protocol that gives its transport away as soon as it is connected."""
-        return _Newcomer(self.listener)
-
-
-class _Newcomer(Protocol):
-    """The first and only protocol a wrapped transport sees; forwards to its bridge."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self._bridge: Protocol | None = None
-
-    def connectionMade(self) -> None:
-        """Give the transport to a tunnel."""
-        self._bridge = self._listener.welcome_transport(self.transport)
-
-    def dataReceived(self, data: bytes) -> None:
-        """Bytes of a bridged transport."""
-        if self._bridge is not None:
-            self._bridge.dataReceived(data)
-
-    def connectionLost(self, reason: Any = None) -> None:
-        """The end of a bridged transport."""
-        if self._bridge is not None and reason is not None:
-            self._bridge.connectionLost(reason)
+        return Handover(self.listener.welcome_transport)

@@ -17,7 +17,8 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from zope.interface import implementer
 
 from stunnel_tx.errors import OperatingError
-from stunnel_tx.tunnel.sockets import OptionSetting, address_text
+from stunnel_tx.telemetry import events
+from stunnel_tx.tunnel.sockets import OptionSetting, address_text, apply_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IProtocolFactory
 
     from stunnel_tx.configuration.socket_options import SocketOption
+    from stunnel_tx.telemetry.log import Scope
     from stunnel_tx.tunnel.destination import SocketAddress
 
 _LEVELS: Final = {
@@ -84,7 +86,6 @@ class OwnedPort:
     def __init__(self, sock: socket.socket, path: str | None) -> None:
         self.socket = sock
         self._path = path
-        self._pid = os.getpid()
 
     def startListening(self) -> None:
         """Nothing to do: the socket listens."""
@@ -138,13 +139,30 @@ class SocketEndpoint:
             if path is not None:
                 _remove_stale(path)
             sock.bind(self.address.address)
-            if path is not None and self.owner != UnixOwner():
-                os.lchown(path, self.owner.uid, self.owner.gid)
+            self._own()
             sock.listen(socket.SOMAXCONN)
         except BaseException:
             sock.close()
             raise
         return OwnedPort(sock, path)
+
+    def _own(self) -> None:
+        """Give a UNIX socket's name to its owner."""
+        if self.address.family == socket.AF_UNIX and self.owner != UnixOwner():
+            os.lchown(self.address.address, self.owner.uid, self.owner.gid)
+
+    def fit(self, sock: socket.socket, scope: Scope) -> None:
+        """Give *sock*, which listens at this address already, our options and owner.
+
+        What cannot be changed any more is a warning: closing a listener for it would cost
+        connections.
+        """
+        settings = self.options if self.address.family != socket.AF_UNIX else ()
+        apply_options(sock, settings, scope, "accept")
+        try:
+            self._own()
+        except OSError as error:
+            scope(events.SOCKET_OPTION, "the owner", self, error.strerror)
 
 
 def _remove_stale(path: str) -> None:

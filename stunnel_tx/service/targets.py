@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory
 
 from stunnel_tx.errors import PeerRefused, StunnelTxError
 from stunnel_tx.telemetry import events
-from stunnel_tx.tunnel.bridge import detach, to_socket
+from stunnel_tx.tunnel.bridge import Handover, detach, to_socket
 
 if TYPE_CHECKING:
     import socket
 
     from stunnel_tx.telemetry.log import Scope
+    from stunnel_tx.tunnel.bridge import Pipe
     from stunnel_tx.tunnel.destination import Connector
     from stunnel_tx.tunnel.task import Task
 
@@ -37,41 +38,25 @@ class EndpointTarget:
     async def open(self, task: Task, connector: Connector, scope: Scope) -> socket.socket:
         """See :class:`stunnel_tx.tunnel.destination.Target`."""
         scope(events.CONNECTING, self)
-        joint = _Joint(self._reactor)
+        found: list[socket.socket] = []
+
+        def take(transport: Any) -> Pipe | None:
+            sock, bridge = detach(transport), None
+            if sock is None:
+                sock, bridge = to_socket(transport, self._reactor)
+            found.append(sock)
+            return bridge
+
         with task.limit("TIMEOUTconnect", connector.timeout):
             try:
-                await task.fired(self._endpoint.connect(Factory.forProtocol(lambda: joint)))
+                await task.fired(
+                    self._endpoint.connect(Factory.forProtocol(lambda: Handover(take)))
+                )
             except StunnelTxError:
                 raise
             except Exception as error:
                 raise PeerRefused(str(error)) from error
         scope(events.CONNECTED, self)
-        if joint.socket is None:
+        if not found:
             raise PeerRefused("the endpoint connected without a transport")
-        return joint.socket
-
-
-class _Joint(Protocol):
-    """Turns the transport it is given into a socket."""
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-        self._bridge: Protocol | None = None
-        self.socket: socket.socket | None = None
-
-    def connectionMade(self) -> None:
-        """Take the socket, or bridge the transport."""
-        transport: Any = self.transport
-        self.socket = detach(transport)
-        if self.socket is None:
-            self.socket, self._bridge = to_socket(transport, self._reactor)
-
-    def dataReceived(self, data: bytes) -> None:
-        """Bytes of a bridged transport."""
-        if self._bridge is not None:
-            self._bridge.dataReceived(data)
-
-    def connectionLost(self, reason: Any = None) -> None:
-        """The end of a bridged transport."""
-        if self._bridge is not None and reason is not None:
-            self._bridge.connectionLost(reason)
+        return found[0]

@@ -38,11 +38,11 @@ def detach(transport: ITransport) -> socket.socket | None:
     return connection.socket
 
 
-def to_socket(transport: ITransport, reactor: IReactorSocket) -> tuple[socket.socket, Protocol]:
+def to_socket(transport: ITransport, reactor: IReactorSocket) -> tuple[socket.socket, Pipe]:
     """A socket joined to *transport*, and the protocol the transport must be given."""
     one, theirs = socket.socketpair()
-    far = _Pipe()
-    near = _Pipe()
+    far = Pipe()
+    near = Pipe()
     far.other, near.other = near, far
     ours = _BridgeEnd(fileno=one.detach())
     ours.on_close = near.abandoned
@@ -84,10 +84,10 @@ class _One(ServerFactory):
 
 
 @implementer(interfaces.IHalfCloseableProtocol)
-class _Pipe(Protocol):
+class Pipe(Protocol):
     """Copies what arrives to the other pipe's transport, with back-pressure and half-close."""
 
-    other: _Pipe
+    other: Pipe
     #: The transport is gone.
     ended = False
     #: The transport has given its last byte.
@@ -143,3 +143,40 @@ class _Pipe(Protocol):
         if not self.ended:
             self.ended = True
             self._end_other()
+
+
+@implementer(interfaces.IHalfCloseableProtocol)
+class Handover(Protocol):
+    """The protocol of a transport that is given away as soon as it is connected.
+
+    *take* gets the transport and answers with what its events are for from then on: the bridge
+    it was joined to, or None when its socket was taken out.
+    """
+
+    def __init__(self, take: Callable[[Any], Pipe | None]) -> None:
+        self._take = take
+        self._bridge: Pipe | None = None
+
+    def connectionMade(self) -> None:
+        """Give the transport away."""
+        self._bridge = self._take(self.transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes of a bridged transport."""
+        if self._bridge is not None:
+            self._bridge.dataReceived(data)
+
+    def readConnectionLost(self) -> None:
+        """The end of input of a bridged transport."""
+        if self._bridge is not None:
+            self._bridge.readConnectionLost()
+
+    def writeConnectionLost(self) -> None:
+        """A bridged transport takes no more."""
+        if self._bridge is not None:
+            self._bridge.writeConnectionLost()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """The end of a bridged transport."""
+        if self._bridge is not None:
+            self._bridge.connectionLost(reason)

@@ -121,6 +121,7 @@ class Chooser:
             raise Unresolved(f"the destination does not resolve: {error}") from error
         internet = [each for each in found if isinstance(each.address, tuple)]
         if not internet:
+            scope(events.RESOLVE_FAILED, host, "no address")
             raise Unresolved("the destination has no address")
         return internet
 

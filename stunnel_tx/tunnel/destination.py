@@ -80,8 +80,7 @@ class Connector:
             if code in _UNDER_WAY:
                 with task.limit("TIMEOUTconnect", self.timeout):
                     code = await _conclude(task, sock, target.address, code)
-            if code and code != errno.EISCONN:
-                raise OSError(code, os.strerror(code))
+            _judge(code)
         except BaseException:
             task.close(sock)
             raise
@@ -104,6 +103,12 @@ def _begin(sock: socket.socket, address: Any) -> int:
         # fraction of a wait.
         code = sock.connect_ex(address)
     return code
+
+
+def _judge(code: int) -> None:
+    """Raise what the final answer of ``connect`` says, if it is not that all is well."""
+    if code and code != errno.EISCONN:
+        raise OSError(code, os.strerror(code))
 
 
 async def _conclude(task: Task, sock: socket.socket, address: Any, code: int) -> int:

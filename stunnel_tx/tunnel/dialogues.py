@@ -1,21 +1,30 @@
 """The negotiation of one tunnel: its stages over real connections, and refusals told in time.
 
-The tunnel calls what its place in the order of things demands (``opened``, ``joined``,
-``encrypting``, ``encrypted``, ``middle``, ``late``); a service without a protocol and without
-PROXY headers needs none of this.
+The tunnel calls what its place in the order of things demands (``opened``, ``connect``,
+``joined``, ``encrypting``, ``encrypted``, ``middle``, ``late``); a service without a protocol
+and without PROXY headers needs none of this.
 """
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 from OpenSSL import SSL
 
-from stunnel_tx.errors import OperatingError, StunnelTxError
+from stunnel_tx.errors import (
+    DeadlineExceeded,
+    OperatingError,
+    PeerRefused,
+    ProtocolViolation,
+    Rejected,
+    StunnelTxError,
+)
 from stunnel_tx.negotiation.peer import Conversation, NegotiationOptions
 from stunnel_tx.negotiation.proxy_senders import Senders
 from stunnel_tx.negotiation.stages import Stages
+from stunnel_tx.telemetry.levels import ERR
 from stunnel_tx.tunnel.conversations import (
     local_end,
     receive_header,
@@ -27,10 +36,10 @@ from stunnel_tx.tunnel.peers import Allowance, PlainPeer, TLSPeer, part
 from stunnel_tx.tunnel.task import Cancelled
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Sequence
 
     from stunnel_tx.negotiation.stages import Dialogue
+    from stunnel_tx.telemetry.events import Event
     from stunnel_tx.telemetry.log import Scope
     from stunnel_tx.tls.handshake import TLSContext
     from stunnel_tx.tunnel.chosen import Chooser
@@ -61,9 +70,21 @@ class NegotiationPolicy:
     send_proxy: int = 0
     accept_proxy: Senders = field(factory=Senders)
 
+    def begin(self, task: Task, sock: socket.socket, scope: Scope) -> Dialogues:
+        """The negotiation of one tunnel, whose accepted connection is *sock*."""
+        return Dialogues(task, self, sock, scope)
+
+
+#: Nothing is said.
+SILENCE: Final = NegotiationPolicy()
+
 
 class Dialogues:
-    """See the module's docstring. Deadlines are the tunnel's affair."""
+    """See the module's docstring. Deadlines are the tunnel's affair.
+
+    ``reported`` is True once the log has an error line about what goes wrong; ``shaking``, while
+    a TLS handshake is under way and what goes wrong is its own affair.
+    """
 
     def __init__(
         self, task: Task, policy: NegotiationPolicy, sock: socket.socket, scope: Scope
@@ -76,12 +97,14 @@ class Dialogues:
         self._allowances = Allowance(), Allowance()
         self._connection: SSL.Connection | None = None
         self._mute = False
+        self.reported = False
+        self.shaking = False
         self._local_peer: PlainPeer | TLSPeer = PlainPeer(task, sock, "local", self._allowances[0])
         self.conversation = Conversation(
             local=self._local_peer,
             remote=None,
             options=policy.options,
-            note=scope,
+            note=self._note,
             source=remote_end(sock),
             target=local_end(sock),
             resolve=None if policy.chooser is None else self._resolve,
@@ -96,6 +119,12 @@ class Dialogues:
     def finished(self) -> bool:
         """True when a dialogue has said everything: close both sides with FIN."""
         return self.conversation.finished
+
+    def switch(self, policy: NegotiationPolicy | None, scope: Scope) -> None:
+        """The client has turned out to be for another service, or for none with a protocol."""
+        self._policy = SILENCE if policy is None else policy
+        self._scope = scope
+        self.conversation.options = self._policy.options
 
     async def opened(self) -> None:
         """Right after accept: the PROXY header of a listed peer, then the early stage.
@@ -114,12 +143,20 @@ class Dialogues:
 
         A protocol in which clients choose never falls back on *destination*.
         """
-        if not self._policy.stages.chooses_destination:
-            return await destination.connect(self._task, self._scope)
         chosen, chooser = self.conversation.destination, self._policy.chooser
-        if chosen is None or chooser is None:
+        chooses = self._policy.stages.chooses_destination
+        if chooses and (chosen is None or chooser is None):
             raise OperatingError("no destination was chosen, or nobody connects to it")
-        return await chooser.connect(self._task, chosen, self._scope)
+        try:
+            if chooses and chosen is not None and chooser is not None:
+                return await chooser.connect(self._task, chosen, self._scope)
+            return await destination.connect(self._task, self._scope)
+        except DeadlineExceeded:
+            raise
+        except StunnelTxError:
+            # Each attempt has had its line.
+            self.reported = True
+            raise
 
     async def joined(self, remote: socket.socket) -> None:
         """Right after connect, before any other byte on *remote*: our own PROXY header."""
@@ -141,12 +178,29 @@ class Dialogues:
         await self._say(self._policy.stages.late)
 
     def encrypting(self, *, local: bool) -> None:
-        """A handshake begins: a *local* side hears nothing from us until it is over."""
+        """A handshake begins: a *local* side hears nothing from us until it is over.
+
+        A remote side now waits for our ClientHello. Raises
+        :class:`~stunnel_tx.errors.ProtocolViolation` when it has said anything more: somebody on
+        the way has added it to the go-ahead, to be taken for a part of what TLS protects.
+        """
         self._mute = local
+        self.shaking = True
+        if local or self._remote is None:
+            return
+        try:
+            surplus = self._remote.recv(1, socket.MSG_PEEK)
+        except OSError:
+            # Nothing there, which is as it should be; a broken connection TLS will find out.
+            return
+        if surplus:
+            self.shaking = False
+            raise ProtocolViolation("the server says more in plaintext where TLS is to begin")
 
     def encrypted(self, tls: TLSContext, connection: SSL.Connection, *, local: bool) -> None:
         """The verdict on *connection* is in: that side is spoken to inside TLS from now on."""
         conversation = self.conversation
+        self.shaking = False
         if local:
             conversation.session = session_of(tls, connection)
             self._connection = connection
@@ -201,4 +255,12 @@ class Dialogues:
     async def _resolve(self, host: str) -> Sequence[str]:
         if self._policy.chooser is None:
             raise OperatingError("nobody looks names up here")
-        return await self._policy.chooser.resolve(self._task, host, self._scope)
+        try:
+            return await self._policy.chooser.resolve(self._task, host, self._scope)
+        except (PeerRefused, Rejected):
+            self.reported = True
+            raise
+
+    def _note(self, event: Event, *values: object) -> None:
+        self.reported |= event.level <= ERR
+        self._scope(event, *values)

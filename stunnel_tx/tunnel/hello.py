@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from typing import TYPE_CHECKING, Final
 
 from stunnel_tx.errors import PeerClosed
-from stunnel_tx.relay.loop import ERROR, HANGUP, READ
+from stunnel_tx.relay.loop import READ
 from stunnel_tx.tls.client_hello import ClientHello, parse
 
 if TYPE_CHECKING:
@@ -15,12 +16,17 @@ if TYPE_CHECKING:
 #: First look, in bytes: a hello with a hybrid key share has about 1,700.
 _FIRST_LOOK: Final = 4096
 
-#: EPOLLRDHUP: the peer has closed its direction.
-_PEER_CLOSED: Final = 0x2000
-
 #: Where the kernel cannot wait for a number of bytes (UNIX sockets), look again this often
 #: (seconds); TIMEOUTbusy ends it.
 _LOOK_AGAIN: Final = 0.25
+
+# A record with a fatal alert (RFC 8446 §6).
+_ALERT: Final = 21
+_FATAL: Final = 2
+
+#: The alerts that a hello may be answered with before there is a connection (RFC 8446 §6.2).
+UNRECOGNIZED_NAME: Final = 112
+NO_APPLICATION_PROTOCOL: Final = 120
 
 
 async def read_hello(task: Task, sock: socket.socket) -> ClientHello:
@@ -33,12 +39,12 @@ async def read_hello(task: Task, sock: socket.socket) -> ClientHello:
     fd = sock.fileno()
     size = _FIRST_LOOK
     low_water = 1
-    seen = event = 0
+    seen = 0
     while True:
         try:
             data = sock.recv(size, socket.MSG_PEEK)
         except BlockingIOError:
-            event = await task.ready(fd, READ | _PEER_CLOSED)
+            await task.ready(fd, READ)
             continue
         except OSError as error:
             raise PeerClosed(f"{error.strerror} ({error.errno})") from error
@@ -55,8 +61,35 @@ async def read_hello(task: Task, sock: socket.socket) -> ClientHello:
             low_water = answer.at_least
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low_water)
         if len(data) == seen:
-            if event & (_PEER_CLOSED | HANGUP | ERROR):
+            if _hung_up(fd):
                 raise PeerClosed("Peer suddenly disconnected in its ClientHello")
             await task.sleep(_LOOK_AGAIN)
         seen = len(data)
-        event = await task.ready(fd, READ | _PEER_CLOSED)
+        await task.ready(fd, READ)
+
+
+def _hung_up(fd: int) -> bool:
+    """True when the peer of *fd* has closed its direction, or the connection is gone."""
+    poll = select.poll()
+    poll.register(fd, getattr(select, "POLLRDHUP", 0))
+    return bool(poll.poll(0))
+
+
+def refuse(sock: socket.socket, hello: ClientHello, description: int) -> None:
+    """Answer *hello*, which is still in the receive buffer of *sock*, with a fatal alert.
+
+    No OpenSSL connection exists yet, so the record is made here (RFC 8446 §5.1, §6.2). The
+    hello is taken out of the buffer: what is unread at close turns the FIN into a RST, and
+    that would overtake the alert.
+    """
+    left = hello.length
+    try:
+        while left > 0:
+            data = sock.recv(left)
+            if not data:
+                break
+            left -= len(data)
+        sock.send(bytes((_ALERT, 3, 3, 0, 2, _FATAL, description)))
+    except OSError:
+        # The client has not waited for the answer.
+        return

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from stunnel_tx.telemetry.log import Log, Scope
     from stunnel_tx.tls.context import TLSContext
     from stunnel_tx.tunnel.destination import Destination
+    from stunnel_tx.tunnel.dialogues import NegotiationPolicy
+    from stunnel_tx.tunnel.naming import NameTable
     from stunnel_tx.tunnel.sockets import OptionSetting
     from stunnel_tx.tunnel.tunnel import Tunnel
 
@@ -46,21 +48,49 @@ class Runtime:
                 scope(events.TRACEBACK_LINE, line)
 
 
+@define(eq=False)
+class ContextSlot:
+    """Where the context of one service is found now; renewed files bring a new one."""
+
+    context: TLSContext
+
+
+def _slot(tls: TLSContext | ContextSlot) -> ContextSlot:
+    return tls if isinstance(tls, ContextSlot) else ContextSlot(tls)
+
+
 @frozen(eq=False)
 class ServicePolicy:
     """One service as its tunnels see it; a reload makes a new one.
 
+    ``tls`` is the context for the next connection: renewed files change it, for every copy of
+    the policy, while all the rest stays. A connection keeps the one it began with.
+
     ``busy`` is TIMEOUTbusy in seconds (negative: none). ``threshold`` is the service's own log
     level. ``identify`` gives each connection its id in the log. ``client`` is True when the TLS
-    side is the remote one.
+    side is the remote one. ``redirect`` is where peers go that fail verification, and ``names``
+    the services that a server name leads away to, or the names it lets in. ``negotiation`` is
+    what is said around TLS, None for nothing.
     """
 
     name: str
     client: bool
-    tls: TLSContext
+    _slot: ContextSlot = field(alias="tls", converter=_slot)
     destination: Destination
     busy: float
     relay: RelayPolicy
     threshold: int | None
     identify: Callable[[], str]
     local_options: tuple[OptionSetting, ...]
+    redirect: Destination | None = None
+    names: NameTable | None = None
+    negotiation: NegotiationPolicy | None = None
+
+    @property
+    def tls(self) -> TLSContext:
+        """The context in use now."""
+        return self._slot.context
+
+    def renew(self, context: TLSContext) -> None:
+        """Use *context* from the next connection on."""
+        self._slot.context = context

@@ -74,7 +74,7 @@ class ApplicationRig:
 
     def fds(self) -> list[int]:
         """The listening descriptors, in the order of the configuration."""
-        return [each.fd for each in self.application._listeners.values()]
+        return [each.fd for each in self.application._listeners or ()]
 
     def port(self, number: int = 0) -> int:
         """The port of a listener."""

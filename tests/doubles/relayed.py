@@ -89,6 +89,11 @@ class ScriptedPeer:
             self._broken(error.errno)
         except SSL.SysCallError as error:
             self._broken(error.args[0])
+        except SSL.Error:
+            # OpenSSL takes nothing more after a FIN without close_notify.
+            if not self.end:
+                raise
+            self.outgoing.clear()
 
     def _broken(self, number: int | None) -> None:
         if number in {errno.ECONNRESET, errno.EPIPE}:

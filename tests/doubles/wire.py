@@ -137,6 +137,14 @@ class TLSEnd:
         return cls(connection, sock)
 
     @classmethod
+    def start(cls, context: SSL.Context, sock: socket.socket) -> TLSEnd:
+        """Shake hands as the client on a connected socket."""
+        connection = SSL.Connection(context, sock)
+        connection.set_connect_state()
+        connection.do_handshake()
+        return cls(connection, sock)
+
+    @classmethod
     def serve(cls, context: SSL.Context, sock: socket.socket) -> TLSEnd:
         """Shake hands on an accepted socket."""
         _bound_waits(sock)

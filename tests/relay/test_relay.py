@@ -424,7 +424,10 @@ class PolicyTests(SynchronousTestCase):
         os.close(drain)
 
     def test_answer_in_spite_of_an_upload(self) -> None:
-        """A plain server that answers and closes in the middle of an upload is heard."""
+        """A plain server that answers and closes in the middle of an upload is heard.
+
+        It went by RST, so that nobody knows whether its answer is whole: no close_notify.
+        """
         for blocked in (True, False):
             for version in (TLS_1_2, TLS_1_3):
                 made = Relayed("local", version)
@@ -437,6 +440,7 @@ class PolicyTests(SynchronousTestCase):
                 made.until(lambda: made.user.end or made.outcome)  # noqa: B023 - called at once
                 made.settle()
                 self.assertEqual(bytes(made.user.received), b"413 too large", (blocked, version))
+                self.assertNotEqual(made.user.end, "close_notify", (blocked, version))
 
     def test_lost_upload_is_read_away(self) -> None:
         """After the server has gone, the client's upload is dropped until the client ends."""
@@ -450,7 +454,7 @@ class PolicyTests(SynchronousTestCase):
         made.until(lambda: made.user.end)
         self.assertEqual(bytes(made.user.received), b"no")
         self.assertIs(made.relay._forward.state, State.DISCARDING)
-        made.user.finish()
+        made.user.truncate()
         made.until(lambda: made.outcome)
         assert made.outcome is not None
         self.assertEqual((made.outcome.word, made.outcome.failed), ("closed", True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 from OpenSSL import SSL
@@ -95,6 +96,30 @@ class ReloadTests(ApplicationTestCase):
         self.assertEqual(self.rig.fds(), fds)
         self.talk()
         self.assertEqual(self.rig.established[-1].policy.busy, 7)
+
+    def test_listener_takes_new_socket_options(self) -> None:
+        """Other options for the same address reach the socket that listens there already."""
+        accept = f"127.0.0.1:{self.fixed()}"
+        self.rig.run(self.rig.service(accept=accept))
+        fds = self.rig.fds()
+        self.rig.write(self.rig.service("socket = a:SO_KEEPALIVE=yes", accept=accept))
+        self.rig.application.reload()
+        self.assertEqual(self.rig.fds(), fds)
+        with socket.socket(fileno=os.dup(fds[0])) as listening:
+            self.assertEqual(listening.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1)
+        self.talk()
+
+    def test_failed_reload_leaves_the_environment_alone(self) -> None:
+        """``setEnv`` takes effect with the configuration it belongs to, or not at all."""
+        self.addCleanup(os.environ.pop, "STUNNEL_TX_TEST", None)
+        self.rig.run(self.rig.service())
+        missing = self.rig.service("key = /nonexistent/key.pem")
+        self.rig.write("setEnv = STUNNEL_TX_TEST=set\n" + missing)
+        self.rig.application.reload()
+        self.assertNotIn("STUNNEL_TX_TEST", os.environ)
+        self.rig.write("setEnv = STUNNEL_TX_TEST=set\n" + self.rig.service())
+        self.rig.application.reload()
+        self.assertEqual(os.environ["STUNNEL_TX_TEST"], "set")
 
     def test_connection_that_waits_over_a_reload(self) -> None:
         """A connection in the queue of a listener that is kept is not lost."""
@@ -212,7 +237,9 @@ class LifeTests(ApplicationTestCase):
     def test_too_many_clients(self) -> None:
         """Beyond the limit a connection is closed with a warning, and later ones are served."""
         self.rig.run(self.rig.service())
-        self.rig.application._limit = 1
+        listeners = self.rig.application._listeners
+        assert listeners is not None
+        listeners._limit = 1
         first = self.rig.dial()
         self.rig.until(lambda: self.rig.application.runtime.tunnels)
         second = self.rig.dial()

@@ -64,9 +64,7 @@ class FingerprintTests(SynchronousTestCase):
         """What cannot be read has a reason, and no digest."""
         loop = self.directory / "loop"
         loop.symlink_to(loop)
-        self.assertEqual(
-            fingerprint(str(loop)), Fingerprint(problem=os.strerror(40))
-        )
+        self.assertEqual(fingerprint(str(loop)), Fingerprint(problem=os.strerror(40)))
 
     def test_remembering(self) -> None:
         """Within one reading of the configuration, each path is looked at once."""

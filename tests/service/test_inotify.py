@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
@@ -9,7 +10,6 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from stunnel_tx.service import inotify as subject
 from stunnel_tx.service.inotify import GONE, open_inotify
 
 
@@ -56,7 +56,7 @@ class InotifyTests(SynchronousTestCase):
         file.write_bytes(b"one")
         self.queue.read()
         file.read_bytes()
-        os.listdir(self.directory)
+        self.assertEqual(list(self.directory.iterdir()), [file])
         self.assertEqual(self.queue.read(), [])
 
     def test_open_file_grows_in_silence(self) -> None:
@@ -108,7 +108,7 @@ class MissingTests(SynchronousTestCase):
 
     def test_no_such_function(self) -> None:
         """A C library without inotify gives an error that can be shown."""
-        self.patch(subject.ctypes, "CDLL", lambda *_, **__: object())
+        self.patch(ctypes, "CDLL", lambda *_, **__: object())
         self.assertIn("no inotify", str(self.assertRaises(OSError, open_inotify)))
 
     def test_used_up(self) -> None:
@@ -117,8 +117,8 @@ class MissingTests(SynchronousTestCase):
         class Library:
             @staticmethod
             def inotify_init1(_flags: int) -> int:
-                subject.ctypes.set_errno(errno.EMFILE)
+                ctypes.set_errno(errno.EMFILE)
                 return -1
 
-        self.patch(subject.ctypes, "CDLL", lambda *_, **__: Library)
+        self.patch(ctypes, "CDLL", lambda *_, **__: Library)
         self.assertEqual(self.assertRaises(OSError, open_inotify).errno, errno.EMFILE)

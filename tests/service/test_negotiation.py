@@ -1,4 +1,4 @@
-"""Tests of stunnel_tx.service.negotiation: options to policy; whole tunnels have their own files."""
+"""Tests of stunnel_tx.service.negotiation; whole tunnels have files of their own."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from stunnel_tx.negotiation.peer import Endpoint
 from stunnel_tx.service.build import server_name
 from stunnel_tx.service.negotiation import negotiation_policy, protocol_names
 from stunnel_tx.tunnel.destination import Connector
-from stunnel_tx.tunnel.dialogues import NegotiationPolicy
 from tests.doubles.negotiated import NegotiatedCase
 from tests.doubles.tls_pairs import TLS_1_3, contexts
 
 if TYPE_CHECKING:
     from stunnel_tx.configuration.model import Settings
+    from stunnel_tx.tunnel.dialogues import NegotiationPolicy
 
 CLIENT = "client = yes\naccept = 1\nconnect = proxy.example:2\n"
 SERVER = "cert = c\naccept = 1\n"

@@ -125,15 +125,7 @@ class SOCKSTests(NegotiatedCase):
         Names that lead there are a matter of the tests of the look-up.
         """
         user = self.server_mode("protocol = socks", connect=False)
-        for host in (
-            b"127.0.0.1",
-            b"0",
-            b"0.0.0.0",
-            b"::",
-            b"::1",
-            b"::ffff:127.0.0.1",
-            b"localhost",
-        ):
+        for host in (b"127.0.0.1", b"0.0.0.0", b"::", b"::1", b"::ffff:127.0.0.1"):
             self.ask(user, host, self.rig.connect)
             self.assertEqual(user.read(2), b"\x05\x02", host)
             user.leave()

@@ -104,8 +104,15 @@ class RenewalTestCase(SynchronousTestCase):
         source = renewable(wanted, fingerprint, chroot)
         nothing: Any = None
         self.service = ServicePolicy(
-            *("test", False, build_context(wanted, self.log.scope, self.passphrases)),
-            *(nothing, 1.0, nothing, None, lambda: "0", ()),
+            name="test",
+            client=False,
+            tls=build_context(wanted, self.log.scope, self.passphrases),
+            destination=nothing,
+            busy=1.0,
+            relay=nothing,
+            threshold=None,
+            identify=lambda: "0",
+            local_options=(),
         )
         self.source = source
         self.log.lines.clear()
@@ -152,14 +159,9 @@ class TakenOverTests(RenewalTestCase):
         self.tell()
         said = self.settle()
         self.assertTrue(self.serves(new))
-        until = new.cert.not_valid_after_utc
-        self.assertEqual(
-            said,
-            [
-                f"Service [test]: renewed from {self.cert}, {self.key}; "
-                f"certificate valid until {until}: CN=test"
-            ],
-        )
+        source = f"{self.cert}, {self.key}"
+        until = f"certificate valid until {new.cert.not_valid_after_utc}: CN=test"
+        self.assertEqual(said, [f"Service [test]: renewed from {source}; {until}"])
 
     def test_promptly(self) -> None:
         """Two looks after the last change the new certificate is in use."""
@@ -232,17 +234,26 @@ class TakenOverTests(RenewalTestCase):
         self.assertTrue(self.serves(new))
 
     def test_many_services(self) -> None:
-        """Services that share a file are all renewed, a few at a time."""
+        """Services that share a file are all renewed; others get their turn in between."""
         service = self.follow()
         others = [evolve(service, tls=service.tls) for _ in range(3 * subject.BATCH)]
         self.renewal.follow([(each, self.source) for each in others])
         new = self.put(self.issue())
         self.tell()
         self.clock.advance(STEP)
-        self.clock.advance(STEP)
-        renewed = [each for each in others if each.tls is not service.tls]
-        self.assertEqual(len(renewed), subject.BATCH)
+        renewed_by_then: list[int] = []
+
+        def building(*arguments: Any) -> object:
+            self.patch(subject, "build_context", build_context)
+            self.clock.callLater(
+                0,
+                lambda: renewed_by_then.append(sum(each.tls is not service.tls for each in others)),
+            )
+            return build_context(*arguments)
+
+        self.patch(subject, "build_context", building)
         self.settle()
+        self.assertEqual(renewed_by_then, [subject.BATCH])
         for each in others:
             assert each.tls.identity is not None
             self.assertEqual(each.tls.identity.leaf, new.cert)
@@ -424,7 +435,9 @@ class BeginningTests(RenewalTestCase):
         self.renewal.follow([(self.service, self.source), (self.service, self.source)])
         said = self.settle()
         self.assertEqual(len(said), 1, said)
-        self.assertIn(f"Service [test]: cannot be renewed while {self.key} is not readable", said[0])
+        self.assertIn(
+            f"Service [test]: cannot be renewed while {self.key} is not readable", said[0]
+        )
         self.assertIs(self.service.tls, before)
         self.key.unlink()
         self.key.write_bytes(content)
@@ -503,3 +516,21 @@ class PollingTests(RenewalTestCase):
         self.assertTrue(self.serves(new))
         self.renewal.close()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_many_files(self) -> None:
+        """Very many files are looked at in slices, with room for others in between."""
+        service = self.follow()
+        followed = []
+        for number in range(3 * subject.SLICE):
+            path = self.directory / f"{number}.txt"
+            path.write_text(f"one:{'00' * 16}\n")
+            source = renewable(self.policy(psk_file=str(path)), fingerprint, None)
+            followed.append((service, source))
+        self.renewal.follow(followed)
+        self.watch.refreshed.clear()
+        self.clock.advance(POLL_WATCHED)
+        for _ in range(10 * ENOUGH):
+            self.clock.advance(STEP)
+        self.assertLessEqual(max(len(each) for each in self.watch.refreshed), subject.SLICE)
+        seen: set[str] = set().union(*self.watch.refreshed)
+        self.assertEqual(seen, self.watch.followed)

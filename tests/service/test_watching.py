@@ -97,7 +97,8 @@ class EntriesTests(DirectoryTestCase):
         (self.directory / "data").symlink_to("one")
         (self.directory / "cert").symlink_to(self.directory / "data/cert")
         self.assertEqual(
-            self.below(self.path("cert")), [(".", "cert"), (".", "data"), (".", "one"), ("one", "cert")]
+            self.below(self.path("cert")),
+            [(".", "cert"), (".", "data"), (".", "one"), ("one", "cert")],
         )
 
     def test_directory_itself(self) -> None:
@@ -113,7 +114,9 @@ class EntriesTests(DirectoryTestCase):
     def test_superfluous_parts(self) -> None:
         """Dots and doubled slashes lead nowhere."""
         plain = list(entries_of(self.path("file")))
-        self.assertEqual(list(entries_of(f"/.{self.directory}//x/../file".replace("/x/..", ""))), plain)
+        self.assertEqual(
+            list(entries_of(f"/.{self.directory}//x/../file".replace("/x/..", ""))), plain
+        )
 
 
 class WatchTestCase(DirectoryTestCase):

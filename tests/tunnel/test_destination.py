@@ -208,6 +208,18 @@ class DestinationTests(Places):
         text = f"s_connect: s_poll_wait {hanging}: TIMEOUTconnect exceeded"
         self.assertIn(text, driven.log.texts)
 
+    def test_separate(self) -> None:
+        """Targets are told apart where there are several, all of them known addresses."""
+        address = AddressTarget(self.refusing())
+        name = FakeTarget("looked up later", [], None)
+        for targets, separate in (
+            ([address], False),
+            ([address, address], True),
+            ([address, name], False),
+            ([name], False),
+        ):
+            self.assertEqual(Destination(targets, CONNECTOR).separate, separate)
+
     def test_none_left(self) -> None:
         """When none answers, that is said once, and the last error is not forgotten."""
         driven = self.connect(AddressTarget(self.refusing()))

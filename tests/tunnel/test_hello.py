@@ -11,7 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.errors import DeadlineExceeded, PeerClosed, ProtocolViolation
 from stunnel_tx.tls.client_hello import ClientHello
-from stunnel_tx.tunnel.hello import read_hello
+from stunnel_tx.tunnel.hello import (
+    NO_APPLICATION_PROTOCOL,
+    UNRECOGNIZED_NAME,
+    read_hello,
+    refuse,
+)
 from tests.doubles.tasks import DrivenTask
 from tests.doubles.tls_pairs import tcp_pair
 from tests.tls.test_client_hello import real_hello
@@ -154,6 +159,25 @@ class HelloTests(SynchronousTestCase):
             self.far.send(garbage)
             self.assertRaises(ProtocolViolation, driven.finish)
             self.assertEqual(driven.loop.interest, {})
+
+    def test_refuse(self) -> None:
+        """The alert goes out, and the hello out of the buffer, so that a close is a FIN."""
+        driven = self.begin()
+        self.far.send(HELLO)
+        hello = driven.finish()
+        refuse(self.near, hello, UNRECOGNIZED_NAME)
+        self.near.close()
+        self.assertEqual(self.far.recv(100), bytes.fromhex("15030300020270"))
+        self.assertEqual(self.far.recv(100), b"")
+
+    def test_refuse_too_late(self) -> None:
+        """A client that has gone meanwhile is nobody's mistake."""
+        driven = self.begin()
+        self.far.send(HELLO)
+        hello = driven.finish()
+        self.far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+        self.far.close()
+        refuse(self.near, hello, NO_APPLICATION_PROTOCOL)
 
     def test_too_long(self) -> None:
         """A hello that announces more than the bound is refused at its header."""

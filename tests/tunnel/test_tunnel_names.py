@@ -9,11 +9,11 @@ from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.tls.context import build_context
-from stunnel_tx.tls.policy import Role, TLSPolicy
+from stunnel_tx.tls.policy import Role, TLSPolicy, TrustPolicy, VerificationPolicy
 from stunnel_tx.tunnel.destination import SocketAddress
 from stunnel_tx.tunnel.naming import NameRule, NameTable
 from tests.doubles.recording import Recording
-from tests.doubles.tls_pairs import TLS_1_2, TLS_1_3, contexts
+from tests.doubles.tls_pairs import TLS_1_2, TLS_1_3, contexts, tcp_pair
 from tests.doubles.tunnels import BUSY, TunnelRig, certificate_file
 
 if TYPE_CHECKING:
@@ -83,6 +83,30 @@ class NameTests(RigTestCase):
         error = self.assertRaises(SSL.Error, connection.do_handshake)
         self.assertIn("unrecognized name", str(error))
         self.assertEqual(far.recv(1), b"")
+
+
+class RedirectTests(RigTestCase):
+    """Peers that are not authenticated."""
+
+    def test_too_late(self) -> None:
+        """A peer that failed is never joined to what was connected before its verdict."""
+        rig = self.rig()
+        policy = TLSPolicy(
+            *("test", Role.SERVER, (certificate_file(),)),
+            trust=TrustPolicy(certificate_file()),
+            verification=VerificationPolicy(request=True, require=True, chain=True),
+            redirect=True,
+        )
+        tls = build_context(policy, Recording().scope, lambda _prompt: None)
+        rig.policy = evolve(rig.policy, tls=tls, redirect=rig.destination)
+        tunnel, far = rig.arrive()
+        near, other = tcp_pair()
+        rig.open += [near, other]
+        tunnel._remote = near
+        rig.shake(far, accept=False)
+        rig.until(rig.over)
+        self.assertIn("too late to redirect", " ".join(rig.errors()))
+        self.assertRaises(BlockingIOError, rig.backend.accept)
 
 
 class ServerSessionTests(RigTestCase):

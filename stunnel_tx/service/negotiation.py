@@ -1,0 +1,88 @@
+"""From the options of protocol negotiation to the policy that tunnels talk by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stunnel_tx.configuration.protocol_values import UNIX_CLIENTS
+
+if TYPE_CHECKING:
+    from stunnel_tx.configuration.model import Settings
+    from stunnel_tx.negotiation.destinations import DestinationPolicy
+    from stunnel_tx.negotiation.stages import Stages
+    from stunnel_tx.tunnel.destination import Connector
+    from stunnel_tx.tunnel.dialogues import NegotiationPolicy
+
+__all__ = ["negotiation_policy", "protocol_names"]
+
+
+def negotiation_policy(
+    settings: Settings, connector: Connector, reactor: Any
+) -> NegotiationPolicy | None:
+    """What a service says around TLS; None for nothing, and then nothing of it is loaded.
+
+    *connector* makes the connections that clients choose.
+    """
+    protocol = settings["protocol"]
+    if protocol is None and not settings["sendProxy"] and not settings["acceptProxy"]:
+        return None
+    from stunnel_tx.negotiation.peer import NegotiationOptions
+    from stunnel_tx.negotiation.proxy_senders import Senders
+    from stunnel_tx.negotiation.stages import Stages
+    from stunnel_tx.service.protocols import find_negotiation
+    from stunnel_tx.tunnel.dialogues import NegotiationPolicy
+
+    stages: Stages | None = None
+    if protocol is not None:
+        negotiation = find_negotiation(protocol.name)
+        stages = negotiation.client if settings["client"] else negotiation.server
+    stages = stages or Stages()
+    extra: dict[str, Any] = {}
+    chooser = None
+    if stages.chooses_destination and protocol is not None:
+        from stunnel_tx.service.addresses import ThreadResolver
+        from stunnel_tx.tunnel.chosen import Chooser
+
+        destinations = _destinations(settings, only_listed=protocol.name == "connect")
+        extra["destinations"] = destinations
+        resolver = ThreadResolver(reactor)
+        chooser = Chooser(protocol.name.upper(), destinations, resolver, connector)
+    senders = settings["acceptProxy"]
+    return NegotiationPolicy(
+        stages=stages,
+        options=NegotiationOptions(
+            host=settings["protocolHost"],
+            username=settings["protocolUsername"],
+            password=settings["protocolPassword"],
+            domain=settings["protocolDomain"],
+            authentication=settings["protocolAuthentication"],
+            headers=settings["protocolHeader"],
+            extra=extra,
+        ),
+        chooser=chooser,
+        send_proxy=settings["sendProxy"],
+        accept_proxy=Senders(
+            tuple(each for each in senders if each != UNIX_CLIENTS), unix=UNIX_CLIENTS in senders
+        ),
+    )
+
+
+def protocol_names(settings: Settings) -> tuple[bytes, ...]:
+    """The ALPN names of a service: those of ``alpn``, else those of its protocol.
+
+    A peer that names none is as welcome as before; one that names others is lost in the wrong
+    protocol, as in the ALPACA attack.
+    """
+    given: tuple[bytes, ...] = settings["alpn"]
+    if given or settings["protocol"] is None:
+        return given
+    from stunnel_tx.service.protocols import find_negotiation
+
+    return find_negotiation(settings["protocol"].name).alpn
+
+
+def _destinations(settings: Settings, *, only_listed: bool) -> DestinationPolicy:
+    from stunnel_tx.negotiation.destinations import DestinationPolicy, Permit
+
+    permits = tuple(Permit(each.network, each.ports) for each in settings["protocolAllow"])
+    return DestinationPolicy(permits, only_listed=only_listed)
