@@ -170,16 +170,10 @@ def _server_name(subject: Subject) -> Iterator[Complaint]:
 
 
 def _protocol_names(subject: Subject) -> Iterator[Complaint]:
-    if subject["requireALPN"] and not subject["alpn"]:
+    # A protocol may have a registered name, which then counts.
+    if subject["requireALPN"] and not subject["alpn"] and subject["protocol"] is None:
         yield Complaint(
             '"alpn" has to be configured for "requireALPN"', "add alpn = NAME", "requireALPN"
-        )
-
-
-def _client_identities(subject: Subject) -> Iterator[Complaint]:
-    if subject["clientIdentity"] and not subject["client"]:
-        yield Complaint(
-            '"clientIdentity" is unsupported in server sections', "write cert", "clientIdentity"
         )
 
 
@@ -221,8 +215,7 @@ SERVICE_RULES = (
     Rule("sslVersion sslVersionMin sslVersionMax tlsProfile", _version_range),
     Rule(f"{_VERIFY} pinSHA256 client redirect protocol", _redirect),
     Rule("sni client service", _server_name),
-    Rule("alpn requireALPN", _protocol_names),
-    Rule("client clientIdentity", _client_identities),
+    Rule("alpn protocol requireALPN", _protocol_names),
     Rule(f"{_VERIFY} CRLcheckChain CRLfile CRLpath OCSP OCSPaia", _revocation),
     *PROTOCOL_RULES,
 )

@@ -44,7 +44,6 @@ class TogetherTests(SynchronousTestCase):
         self.assertIn("has to be configured", " ".join(self.errors(f"{SERVER}requireALPN = yes")))
         self.assertEqual(self.errors(f"{SERVER}requireALPN = yes\nalpn = h2"), [])
 
-    def test_servers_do_not_choose(self) -> None:
-        """Only clients choose their certificate."""
-        errors = self.errors(f"{SERVER}clientIdentity = f")
-        self.assertIn("unsupported in server sections", " ".join(errors))
+    def test_default_for_clients(self) -> None:
+        """Identities may stand above servers too, which have no use for them."""
+        self.assertEqual(self.errors(f"clientIdentity = f\n{SERVER}"), [])

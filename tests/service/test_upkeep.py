@@ -182,6 +182,24 @@ class ApplicationTests(UpkeepTestCase):
         self.assertTrue(self.serves(new))
         self.assertEqual(len(self.lines("renewed from")), 1)
 
+    def test_services_by_name(self) -> None:
+        """A service that is reached by a server name is renewed where the primary finds it."""
+        other = Renaming(self.directory / "other", self.issue())
+        secondary = self.section(other, "two", "sni = one:two.example").replace(
+            "accept = 127.0.0.1:0\n", ""
+        )
+        self.rig.run(self.section(self.way, "one"), secondary)
+        new = self.issue()
+        other.replace(new)
+        self.settle()
+        names = self.blueprint(0).policy.names
+        assert names is not None
+        rule = names.find("two.example")
+        assert rule is not None
+        identity = rule.policy.tls.identity
+        assert identity is not None
+        self.assertEqual(identity.leaf, new.cert)
+
     def test_open_connection(self) -> None:
         """A connection that stands is not disturbed, and the next one sees the new certificate."""
         self.rig.run(self.section(self.way))

@@ -212,12 +212,13 @@ class DestinationTests(Places):
         """Targets are told apart where there are several, all of them known addresses."""
         address = AddressTarget(self.refusing())
         name = FakeTarget("looked up later", [], None)
-        for targets, separate in (
+        rows: tuple[tuple[list[Target], bool], ...] = (
             ([address], False),
             ([address, address], True),
             ([address, name], False),
             ([name], False),
-        ):
+        )
+        for targets, separate in rows:
             self.assertEqual(Destination(targets, CONNECTOR).separate, separate)
 
     def test_none_left(self) -> None:
