@@ -1,0 +1,27 @@
+"""Tests of the throw-away certificates."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.certificates import make_certificates
+
+
+class CertificateTests(SynchronousTestCase):
+    """Two files."""
+
+    def test_files(self) -> None:
+        """Each has a key of its kind and the certificate for it, for the owner's eyes only."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        made = make_certificates(directory)
+        for path, kind in ((made.ecdsa, ec.EllipticCurvePublicKey), (made.rsa, rsa.RSAPublicKey)):
+            self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
+            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+            self.assertIsInstance(certificate.public_key(), kind)
