@@ -8,8 +8,8 @@ from stunnel_tx.configuration.protocol_values import UNIX_CLIENTS
 
 if TYPE_CHECKING:
     from stunnel_tx.configuration.model import Settings
-    from stunnel_tx.negotiation.destinations import DestinationPolicy
     from stunnel_tx.negotiation.stages import Stages
+    from stunnel_tx.tunnel.chosen import Chooser
     from stunnel_tx.tunnel.destination import Connector
     from stunnel_tx.tunnel.dialogues import NegotiationPolicy
 
@@ -37,16 +37,7 @@ def negotiation_policy(
         negotiation = find_negotiation(protocol.name)
         stages = negotiation.client if settings["client"] else negotiation.server
     stages = stages or Stages()
-    extra: dict[str, Any] = {}
-    chooser = None
-    if stages.chooses_destination and protocol is not None:
-        from stunnel_tx.service.addresses import ThreadResolver
-        from stunnel_tx.tunnel.chosen import Chooser
-
-        destinations = _destinations(settings, only_listed=protocol.name == "connect")
-        extra["destinations"] = destinations
-        resolver = ThreadResolver(reactor)
-        chooser = Chooser(protocol.name.upper(), destinations, resolver, connector)
+    chooser = _chooser(settings, connector, reactor) if stages.chooses_destination else None
     senders = settings["acceptProxy"]
     return NegotiationPolicy(
         stages=stages,
@@ -57,7 +48,7 @@ def negotiation_policy(
             domain=settings["protocolDomain"],
             authentication=settings["protocolAuthentication"],
             headers=settings["protocolHeader"],
-            extra=extra,
+            extra={} if chooser is None else {"destinations": chooser.policy},
         ),
         chooser=chooser,
         send_proxy=settings["sendProxy"],
@@ -81,8 +72,13 @@ def protocol_names(settings: Settings) -> tuple[bytes, ...]:
     return find_negotiation(settings["protocol"].name).alpn
 
 
-def _destinations(settings: Settings, *, only_listed: bool) -> DestinationPolicy:
+def _chooser(settings: Settings, connector: Connector, reactor: Any) -> Chooser:
+    """Who connects clients to where they want to go, as far as ``protocolAllow`` lets them."""
     from stunnel_tx.negotiation.destinations import DestinationPolicy, Permit
+    from stunnel_tx.service.addresses import ThreadResolver
+    from stunnel_tx.tunnel.chosen import Chooser
 
+    name = settings["protocol"].name
     permits = tuple(Permit(each.network, each.ports) for each in settings["protocolAllow"])
-    return DestinationPolicy(permits, only_listed=only_listed)
+    policy = DestinationPolicy(permits, only_listed=name == "connect")
+    return Chooser(name.upper(), policy, ThreadResolver(reactor), connector)

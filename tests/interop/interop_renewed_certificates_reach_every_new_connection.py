@@ -119,12 +119,10 @@ class RenewalTests(Stage):
             sizes.append(memory(ours.pid))
             open_now.append(descriptors(ours.pid))
         self.assertEqual(len(set(open_now)), 1, open_now)
-        print("SOAK", total, sizes, open_now)
         self.assertLess(sizes[-1] - sizes[0], GROWTH, sizes)
         self.assertGreater(total, 0)
 
     def idle(self, ours: RealProgram) -> bool:
         """True when as many connections have ended as began."""
-
         began = ours.matches("accepted connection from")
         return len(began) == len(ours.matches(r"Connection (closed|reset): \d"))
