@@ -60,6 +60,8 @@ class Limit:
     ) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
+            # They hold each other otherwise, and wait for the collector together.
+            self._deadline = None
 
     def _expired(self) -> None:
         self._task.throw(DeadlineExceeded(self._option, self._seconds))
@@ -106,6 +108,9 @@ class Task:
             self._finished(None)
         except Exception as raised:  # noqa: BLE001 - passed on to whoever started the task
             self._finished(raised)
+        finally:
+            # Its traceback holds this frame: a cycle that would keep the connection alive.
+            del error
 
     def _finished(self, error: BaseException | None) -> None:
         on_done = self._on_done

@@ -13,11 +13,12 @@ from tests.doubles.certificates import self_signed
 
 if TYPE_CHECKING:
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from tests.doubles.certificates import Key
 
 
 @cache
-def _identity() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _identity() -> tuple[x509.Certificate, Key]:
     issued = self_signed("server.example")
     return issued.cert, issued.key
 
