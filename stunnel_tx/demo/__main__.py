@@ -30,6 +30,7 @@ accept = 127.0.0.1:{accept}
 connect = 127.0.0.1:{connect}
 cert = {certificate}
 key = {key}
+alpn = http/1.1
 """
 
 _INVITATION = """

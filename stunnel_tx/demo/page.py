@@ -17,16 +17,15 @@ class TLSFacts:
 
     ``version`` and ``cipher`` are OpenSSL's names (``TLSv1.3``, ``TLS_AES_256_GCM_SHA384``);
     ``group`` is the key exchange group, None where the library cannot tell. ``server_name`` is the
-    host name of the ClientHello (RFC 6066 section 3) and ``alpn`` the protocols it offered
-    (RFC 7301 section 3.1), in the client's order; None and () when the client sent none. An
-    ``alpn`` of None is not known.
+    host name of the ClientHello (RFC 6066 section 3), ``alpn`` the protocol that was agreed on
+    (RFC 7301 section 3.1); None where there is none.
     """
 
     version: str
     cipher: str
     group: str | None
     server_name: str | None
-    alpn: tuple[str, ...] | None
+    alpn: str | None
 
 
 def as_text(facts: TLSFacts | None) -> str:
@@ -54,12 +53,8 @@ def _rows(facts: TLSFacts | None) -> tuple[tuple[str, str], ...]:
         ("Cipher", _printable(facts.cipher)),
         ("Key exchange group", _printable(facts.group or _UNKNOWN)),
         ("Server name (SNI)", _printable(facts.server_name or "none sent")),
-        ("ALPN offered", _UNKNOWN if facts.alpn is None else _listed(facts.alpn)),
+        ("ALPN", _printable(facts.alpn or "none agreed on")),
     )
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return _printable(", ".join(names) or "none")
 
 
 def _printable(text: str) -> str:

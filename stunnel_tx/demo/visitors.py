@@ -46,18 +46,13 @@ def facts_for(peer: IAddress, tunnels: Iterable[JoinedTunnel]) -> TLSFacts | Non
     return None
 
 
-def facts_of(connection: SSL.Connection, offered: tuple[bytes, ...] | None = None) -> TLSFacts:
-    """What is known of an established connection on the server's side.
-
-    ``offered`` is what the ClientHello offered in ALPN; OpenSSL does not keep it, so it is not
-    known without.
-    """
+def facts_of(connection: SSL.Connection) -> TLSFacts:
+    """What was negotiated on an established connection on the server's side."""
     name = connection.get_servername()
-    alpn = None if offered is None else tuple(word.decode("ascii", "replace") for word in offered)
     return TLSFacts(
         version=connection.get_protocol_version_name(),
         cipher=connection.get_cipher_name() or "",
         group=connection.get_group_name(),
         server_name=None if name is None else name.decode("ascii", "replace"),
-        alpn=alpn,
+        alpn=connection.get_alpn_proto_negotiated().decode("ascii", "replace") or None,
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress
 
 _TUNNEL = IPv4Address("TCP", "127.0.0.1", 40000)
-_FACTS = TLSFacts("TLSv1.3", "TLS_AES_128_GCM_SHA256", "X25519", "localhost", ("http/1.1",))
+_FACTS = TLSFacts("TLSv1.3", "TLS_AES_128_GCM_SHA256", "X25519", "localhost", "http/1.1")
 _GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
