@@ -193,6 +193,7 @@ def _findings(source: Source, log: Log) -> tuple[list[tuple[str, str]], bool]:
     """Pairs of severity and text, and whether the configuration cannot be used."""
     from stunnel_tx.configuration.check import security_warnings
     from stunnel_tx.configuration.loader import examine
+    from stunnel_tx.service.protocols import find_protocol
 
     errors: list[object] = []
     try:
@@ -201,7 +202,11 @@ def _findings(source: Source, log: Log) -> tuple[list[tuple[str, str]], bool]:
         errors += error.problems
     except OperatingError as error:
         errors.append(error)
-    understood = examine(source).configuration
+    try:
+        understood = examine(source, find_protocol=find_protocol).configuration
+    except OperatingError:
+        # A plugin that cannot be used has been reported above.
+        understood = examine(source).configuration
     warnings = [*understood.notes, *security_warnings(understood)]
     findings = [("warning", str(warning)) for warning in warnings]
     return [*findings, *(("error", str(error)) for error in errors)], bool(errors)

@@ -244,6 +244,14 @@ def _without_effect(scope: _Scope) -> Iterator[Finding]:
     for option in OPTIONS:
         if role not in option.roles and scope.is_own(option.name):
             yield (f"{option.name} has no effect in a {mode} service", "remove it", option.name)
+    protocol = scope["protocol"]
+    chooses = protocol is not None and protocol.chooses_destination
+    if scope.is_own("protocolAllow") and not (scope["client"] or chooses):
+        yield (
+            "protocolAllow has no effect where clients do not choose where to go",
+            "remove it, or write protocol = socks",
+            "protocolAllow",
+        )
     for entry in scope["socket"]:
         if not SOCKET_OPTION_KINDS[entry.name].tcp and scope["transport"] == "tcp":
             yield (f"{entry.name} has no effect on tcp", "remove it", "socket")

@@ -12,7 +12,6 @@ from ipaddress import (
     IPv6Address,
     IPv6Network,
     ip_address,
-    ip_network,
 )
 from typing import TYPE_CHECKING, Final
 
@@ -120,18 +119,6 @@ class Permit:
     network: IPNetwork
     ports: tuple[range, ...] = ()
 
-    @classmethod
-    def parse(cls, text: str) -> Permit:
-        """Read ``NETWORK [PORT,FIRST-LAST,...]``, as in ``10.0.0.0/8 443,8000-8099``.
-
-        Raises ``ValueError`` saying what is wrong.
-        """
-        network, *rest = text.split()
-        if len(rest) > 1:
-            raise ValueError("write NETWORK PORT,PORT-PORT,... without further blanks")
-        ports = tuple(_ports(part) for part in rest[0].split(",")) if rest else ()
-        return cls(ip_network(network), ports)
-
     def covers(self, address: IPAddress, port: int) -> bool:
         """True for a canonical *address* and a *port* that are listed here."""
         return address in self.network and self.opens(port)
@@ -139,12 +126,6 @@ class Permit:
     def opens(self, port: int) -> bool:
         """True for a *port* that is listed here."""
         return not self.ports or any(port in ports for ports in self.ports)
-
-
-def _ports(text: str) -> range:
-    first, dash, last = text.partition("-")
-    low = _port(first)
-    return range(low, (_port(last) if dash else low) + 1)
 
 
 def _port(text: str) -> int:

@@ -6,8 +6,7 @@ one, and from all others it is no header but bad TLS (HAProxy's specification, s
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Senders"]
 
-#: The word that stands for clients on a UNIX socket.
-_UNIX: Final = "unix"
-
 
 @frozen
 class Senders:
@@ -31,21 +27,13 @@ class Senders:
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     unix: bool = False
 
-    @classmethod
-    def parse(cls, text: str) -> Senders:
-        """Read ``NETWORK,NETWORK,...``; ``unix`` is a network, too.
-
-        Raises ``ValueError`` saying what is wrong.
-        """
-        words = [word.strip() for word in text.split(",")]
-        networks = tuple(ip_network(word) for word in words if word.lower() != _UNIX)
-        return cls(networks, unix=len(networks) < len(words))
-
     def include(self, peer: Endpoint | None) -> bool:
         """True when the *peer* of an accepted connection must send a header.
 
         None, and whatever is no IP address, is a peer on a UNIX socket.
         """
+        if not self.networks and not self.unix:
+            return False
         try:
             address = canonical(peer.host) if peer is not None else None
         except ValueError:

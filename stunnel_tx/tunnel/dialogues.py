@@ -8,9 +8,10 @@ and without PROXY headers needs none of this.
 from __future__ import annotations
 
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 from OpenSSL import SSL
 
 from stunnel_tx.errors import (
@@ -36,7 +37,7 @@ from stunnel_tx.tunnel.peers import Allowance, PlainPeer, TLSPeer, part
 from stunnel_tx.tunnel.task import Cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from stunnel_tx.negotiation.stages import Dialogue
     from stunnel_tx.telemetry.events import Event
@@ -79,11 +80,34 @@ class NegotiationPolicy:
 SILENCE: Final = NegotiationPolicy()
 
 
+@define(eq=False)
+class _Notes:
+    """The log as dialogues see it; ``reported`` once it has an error line.
+
+    Apart from :class:`Dialogues`, which is not to be part of a cycle: what it holds goes away
+    with the last reference.
+    """
+
+    scope: Scope
+    reported: bool = False
+
+    def __call__(self, event: Event, *values: object) -> None:
+        self.reported |= event.level <= ERR
+        self.scope(event, *values)
+
+
+async def _resolve(chooser: Chooser, task: Task, notes: _Notes, host: str) -> Sequence[str]:
+    try:
+        return await chooser.resolve(task, host, notes.scope)
+    except (PeerRefused, Rejected):
+        notes.reported = True
+        raise
+
+
 class Dialogues:
     """See the module's docstring. Deadlines are the tunnel's affair.
 
-    ``reported`` is True once the log has an error line about what goes wrong; ``shaking``, while
-    a TLS handshake is under way and what goes wrong is its own affair.
+    ``shaking`` is True while a TLS handshake is under way, and what goes wrong is its own affair.
     """
 
     def __init__(
@@ -91,29 +115,33 @@ class Dialogues:
     ) -> None:
         self._task = task
         self._policy = policy
-        self._scope = scope
+        self._notes = notes = _Notes(scope)
         self._local = sock
         self._remote: socket.socket | None = None
         self._allowances = Allowance(), Allowance()
         self._connection: SSL.Connection | None = None
         self._mute = False
-        self.reported = False
         self.shaking = False
         self._local_peer: PlainPeer | TLSPeer = PlainPeer(task, sock, "local", self._allowances[0])
         self.conversation = Conversation(
             local=self._local_peer,
             remote=None,
             options=policy.options,
-            note=self._note,
+            note=notes,
             source=remote_end(sock),
             target=local_end(sock),
-            resolve=None if policy.chooser is None else self._resolve,
+            resolve=self._look_up(),
         )
 
     @property
     def connects_first(self) -> bool:
         """True when a server-mode service reaches its remote side before TLS."""
         return self._policy.stages.connects_first
+
+    @property
+    def reported(self) -> bool:
+        """True once the log has an error line about what goes wrong."""
+        return self._notes.reported
 
     @property
     def finished(self) -> bool:
@@ -123,8 +151,13 @@ class Dialogues:
     def switch(self, policy: NegotiationPolicy | None, scope: Scope) -> None:
         """The client has turned out to be for another service, or for none with a protocol."""
         self._policy = SILENCE if policy is None else policy
-        self._scope = scope
+        self._notes.scope = scope
         self.conversation.options = self._policy.options
+        self.conversation.resolve = self._look_up()
+
+    def _look_up(self) -> Callable[[str], Awaitable[Sequence[str]]] | None:
+        chooser = self._policy.chooser
+        return None if chooser is None else partial(_resolve, chooser, self._task, self._notes)
 
     async def opened(self) -> None:
         """Right after accept: the PROXY header of a listed peer, then the early stage.
@@ -133,7 +166,7 @@ class Dialogues:
         """
         conversation = self.conversation
         if self._policy.accept_proxy.include(conversation.source):
-            header = await receive_header(self._task, self._local, self._scope)
+            header = await receive_header(self._task, self._local, self._notes.scope)
             if header.source is not None:
                 conversation.source, conversation.target = header.source, header.target
         await self._say(self._policy.stages.early)
@@ -149,13 +182,13 @@ class Dialogues:
             raise OperatingError("no destination was chosen, or nobody connects to it")
         try:
             if chooses and chosen is not None and chooser is not None:
-                return await chooser.connect(self._task, chosen, self._scope)
-            return await destination.connect(self._task, self._scope)
+                return await chooser.connect(self._task, chosen, self._notes.scope)
+            return await destination.connect(self._task, self._notes.scope)
         except DeadlineExceeded:
             raise
         except StunnelTxError:
             # Each attempt has had its line.
-            self.reported = True
+            self._notes.reported = True
             raise
 
     async def joined(self, remote: socket.socket) -> None:
@@ -202,7 +235,11 @@ class Dialogues:
         conversation = self.conversation
         self.shaking = False
         if local:
-            conversation.session = session_of(tls, connection)
+            stages = self._policy.stages
+            before = stages.connects_first
+            if stages.late or (not before and (stages.middle or self._policy.send_proxy)):
+                # Nobody else asks, and finding out takes longer than it takes to say no.
+                conversation.session = session_of(tls, connection)
             self._connection = connection
             self._mute = False
             self._local_peer = TLSPeer(
@@ -251,16 +288,3 @@ class Dialogues:
     async def _say(self, dialogue: Dialogue | None) -> None:
         if dialogue is not None and not self.conversation.finished:
             await dialogue(self.conversation)
-
-    async def _resolve(self, host: str) -> Sequence[str]:
-        if self._policy.chooser is None:
-            raise OperatingError("nobody looks names up here")
-        try:
-            return await self._policy.chooser.resolve(self._task, host, self._scope)
-        except (PeerRefused, Rejected):
-            self.reported = True
-            raise
-
-    def _note(self, event: Event, *values: object) -> None:
-        self.reported |= event.level <= ERR
-        self._scope(event, *values)

@@ -247,6 +247,12 @@ class MeaningTests(WarningCase):
         self.assert_warning(f"{SERVER}PSKidentity = me\n", "has no effect in a server service")
         self.assertEqual(warnings(f"PSKidentity = me\n{SERVER}"), [])
 
+    def test_no_choice(self) -> None:
+        """An allow list where clients choose nothing does nothing."""
+        line = "protocolAllow = 192.0.2.0/24\n"
+        self.assert_warning(f"{SERVER}{line}", "protocolAllow has no effect")
+        self.assertEqual(warnings(f"{line}{SERVER}"), [])
+
     def test_datagram_options(self) -> None:
         """Socket options of UDP do nothing to TCP."""
         self.assert_warning(f"{SERVER}socket = l:UDP_GRO=yes\n", "UDP_GRO has no effect on tcp")

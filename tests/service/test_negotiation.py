@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from OpenSSL import SSL
@@ -9,10 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.configuration.loader import load
 from stunnel_tx.configuration.sources import text_source
-from stunnel_tx.negotiation.peer import Endpoint
+from stunnel_tx.negotiation.peer import Conversation, Endpoint
 from stunnel_tx.service.build import server_name
 from stunnel_tx.service.negotiation import negotiation_policy, protocol_names
 from stunnel_tx.tunnel.destination import Connector
+from stunnel_tx.tunnel.dialogues import Dialogues
+from stunnel_tx.tunnel.peers import PlainPeer, TLSPeer
 from tests.doubles.negotiated import NegotiatedCase
 from tests.doubles.tls_pairs import TLS_1_3, contexts
 
@@ -131,16 +134,23 @@ class OtherServicesTests(NegotiatedCase):
         self.relays(user, self.server())
         self.assertIn("Redirecting connection", self.rig.log.texts)
 
-    def test_end_leaves_nothing(self) -> None:
-        """When the relay has begun nothing of the negotiation is kept."""
-        user = self.server_mode("protocol = irc")
+    def test_nothing_is_kept(self) -> None:
+        """When the relay begins nothing is left of the negotiation, not even as a cycle."""
+        gc.disable()
+        self.addCleanup(gc.enable)
+        user = self.server_mode("protocol = smtp", "acceptProxy = 192.0.2.1", "sendProxy = 2")
+        server = self.server()
+        server.hear(b"\r\n\r\n\0\r\nQUIT\n")
+        server.read(2)
+        server.read(int.from_bytes(server.read(2), "big"))
+        server.say(b"220 mx\r\n")
+        user.hear(b"220 mx ESMTP ready\r\n")
         user.say(b"STARTTLS\r\n")
-        while user.read(1) != b"\n":
-            pass
+        user.hear(b"220 2.0.0 Ready to start TLS\r\n")
         user.starts_tls()
-        self.relays(user, self.server())
-        (tunnel,) = self.rig.application.runtime.tunnels
-        self.assertIs(tunnel._talks, None)
+        self.relays(user, server)
+        kinds = Dialogues, Conversation, PlainPeer, TLSPeer
+        self.assertEqual([each for each in gc.get_objects() if isinstance(each, kinds)], [])
 
     def test_stop_in_a_stage(self) -> None:
         """A stop in the middle of a dialogue is no error and says nothing."""

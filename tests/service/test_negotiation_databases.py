@@ -19,6 +19,7 @@ LDAP_GRANTED = response(1, EXTENDED_RESPONSE, 0, b"", START_TLS)
 SSL_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
 GSS_REQUEST = (8).to_bytes(4, "big") + (80877104).to_bytes(4, "big")
 START = (20).to_bytes(4, "big") + (196608).to_bytes(4, "big")
+AUTHENTICATED = b"R" + (8).to_bytes(4, "big") + bytes(4)
 
 WITH_TLS = packet(MYSQL, 0)
 _GREETING = parse_greeting(MYSQL)
@@ -79,6 +80,8 @@ class PostgreSQLTests(NegotiatedCase):
         server.say(b"S")
         server.takes_tls()
         server.hear(START + b"user\0joe\0\0\0\0")
+        server.say(AUTHENTICATED)
+        user.hear(AUTHENTICATED)
         self.relays(user, server)
 
     def test_server(self) -> None:

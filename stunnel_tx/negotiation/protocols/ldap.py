@@ -220,5 +220,4 @@ NEGOTIATION = Negotiation(
     client=Stages(middle=refusing(start_tls, refuse), refuse=refuse),
     server=Stages(early=refusing(await_start_tls, refuse_request), refuse=refuse),
     specification="RFC 4511 §4.14, RFC 4513 §3.1",
-    alpn=(b"ldap",),
 )

@@ -14,6 +14,8 @@
 The greeting's nonce and version are what a login is made from, so they have to be passed on
 before TLS, in MySQL itself as here; they are checked and bounded. A server goes by the
 capabilities in SSLRequest, not by those inside TLS: hence the local client's own are sent.
+A MariaDB client that verifies a self-signed certificate by the password's hash (11.4) cannot do
+so here, since the server behind does not know the certificate: give it one it can verify.
 After OK the sequence numbers of both sides start again at 0, and everything is relayed.
 """
 
@@ -195,5 +197,4 @@ NEGOTIATION = Negotiation(
         refuse=refuse,
     ),
     specification="MySQL client/server protocol, connection phase; MariaDB protocol, connecting",
-    alpn=(),
 )

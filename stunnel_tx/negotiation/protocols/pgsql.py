@@ -5,7 +5,8 @@
     client mode    L -> SSLRequest, GSSENCRequest   (each answered N: this side is plain)
                    L -> first 8 bytes of a start message, kept
                    R <- SSLRequest
-                   R -> S, TLS on R, then R <- the 8 bytes; the rest is relayed
+                   R -> S, TLS on R, then R <- the start message
+                   R -> first answer, without channel binding; the rest is relayed
     server mode    L -> GSSENCRequest (answered N), SSLRequest (answered S), TLS on L
                    or L starts TLS at once (PostgreSQL 17), with ALPN "postgresql"
 
@@ -35,6 +36,19 @@ CANCEL: Final = 80877102
 SSL: Final = 80877103
 GSS_ENCRYPTION: Final = 80877104
 SSL_REQUEST: Final = HEADER.pack(8, SSL)
+
+#: The major version whose messages are understood here.
+VERSION: Final = 3
+
+#: Type and length of every later message; the length counts its own 4 bytes, and the body.
+MESSAGE: Final = Struct("!cI")
+LENGTH: Final = 4
+
+#: What an authentication request begins with that lists SASL mechanisms.
+SASL: Final = (10).to_bytes(4, "big")
+
+#: Messages read while the server makes up its mind; one NegotiateProtocolVersion is usual.
+ANSWERS: Final = 4
 
 #: Longest start message, in bytes (MAX_STARTUP_PACKET_LENGTH of the server).
 START_MESSAGE: Final = 10000
@@ -92,8 +106,37 @@ async def request_tls(conversation: Conversation) -> None:
 
 
 async def pass_start(conversation: Conversation) -> None:
-    """Client mode, inside TLS: what was kept of the start message goes first."""
-    await conversation.far().send(conversation.state)
+    """Client mode, inside TLS: the start message, what was kept of it first, and its answer.
+
+    A server with TLS offers SCRAM with channel binding, which libpq takes for an attack where it
+    has no TLS itself. A cancel request has no answer; other versions have other answers.
+    """
+    local, remote = conversation.local, conversation.far()
+    length, code = HEADER.unpack(conversation.state)
+    if code >> 16 != VERSION:
+        await remote.send(conversation.state)
+        return
+    await remote.send(conversation.state + await local.read_exactly(length - HEADER.size))
+    for _ in range(ANSWERS):
+        head = await remote.read_exactly(MESSAGE.size)
+        kind, size = MESSAGE.unpack(head)
+        if kind not in {b"R", b"v"} or not LENGTH + LENGTH <= size <= START_MESSAGE:
+            await local.send(head)
+            return
+        body = await remote.read_exactly(size - LENGTH)
+        if kind == b"R":
+            body = without_binding(body)
+        await local.send(MESSAGE.pack(kind, LENGTH + len(body)) + body)
+        if kind == b"R":
+            return
+    raise ProtocolViolation("PostgreSQL server negotiates versions without end")
+
+
+def without_binding(body: bytes) -> bytes:
+    """Take mechanisms with channel binding from an authentication request, unless none is left."""
+    code, names = body[:LENGTH], body[LENGTH:].split(b"\0")
+    kept = [name for name in names if not name.endswith(b"-PLUS")]
+    return code + b"\0".join(kept) if code == SASL and any(kept) else body
 
 
 async def await_request(conversation: Conversation) -> None:
@@ -147,6 +190,6 @@ NEGOTIATION = Negotiation(
         middle=refusing(check_alpn, refuse_request),
         refuse=refuse,
     ),
-    specification="PostgreSQL 18, frontend/backend protocol, §54.2.9 to §54.2.11",
+    specification="PostgreSQL frontend/backend protocol: session encryption, canceling requests",
     alpn=(ALPN,),
 )

@@ -16,7 +16,7 @@ from stunnel_tx.errors import (
     Rejected,
     StunnelTxError,
 )
-from stunnel_tx.negotiation.destinations import DestinationPolicy, Permit
+from stunnel_tx.negotiation.destinations import DestinationPolicy
 from stunnel_tx.negotiation.limits import LONG_LINE
 from stunnel_tx.negotiation.peer import Endpoint, NegotiationOptions
 from stunnel_tx.negotiation.protocols.connect import NEGOTIATION
@@ -28,6 +28,7 @@ from tests.doubles.conversations import (
     every_split,
     run,
 )
+from tests.doubles.destinations import permit
 
 if TYPE_CHECKING:
     from stunnel_tx.negotiation.peer import Conversation
@@ -192,7 +193,7 @@ class ClientTests(SynchronousTestCase):
             self.assertEqual(self.proxy.sent, b"")
 
 
-LISTED = DestinationPolicy((Permit.parse("192.0.2.0/24 443"),), only_listed=True)
+LISTED = DestinationPolicy((permit("192.0.2.0/24 443"),), only_listed=True)
 
 
 class ServerTests(SynchronousTestCase):

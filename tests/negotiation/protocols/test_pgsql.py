@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.negotiation.peer import Session
@@ -17,6 +19,9 @@ from stunnel_tx.negotiation.protocols.pgsql import (
 from tests.doubles.conversations import Turns
 from tests.negotiation.protocols.plays import both, play, play_cut, play_split, refusal
 
+if TYPE_CHECKING:
+    from stunnel_tx.negotiation.peer import Conversation
+
 CLIENT, SERVER = both(NEGOTIATION)
 
 GSS_REQUEST = HEADER.pack(8, GSS_ENCRYPTION)
@@ -28,6 +33,20 @@ GONE = error_response("08006", "the database server cannot be reached")
 TLS_ONLY = error_response("28000", "this service accepts TLS only")
 
 
+def authentication(code: int, data: bytes = b"") -> bytes:
+    """A server's request to log in."""
+    return b"R" + HEADER.pack(8 + len(data), code) + data
+
+
+OK = authentication(0)
+VERSIONS = b"v" + HEADER.pack(12, 3 << 16) + bytes(4)
+
+
+def kept(_: Conversation) -> bytes:
+    """What the first stage leaves of a start message."""
+    return START[:8]
+
+
 class ClientTests(SynchronousTestCase):
     """Client mode."""
 
@@ -36,8 +55,44 @@ class ClientTests(SynchronousTestCase):
         played = play_split(self, CLIENT.early, START)
         self.assertEqual((played.error, played.local), ("", b""))
         self.assertEqual(played.local_unread, PARAMETERS)
-        played = play(CLIENT.late, PARAMETERS, state=lambda _: START[:8])
-        self.assertEqual((played.remote, played.local_unread), (START[:8], PARAMETERS))
+        answer = Turns([(START, OK + b"next")])
+        played = play_split(self, CLIENT.late, PARAMETERS + b"more", answer, state=kept)
+        self.assertEqual((played.error, played.remote, played.local), ("", START, OK))
+        self.assertEqual((played.local_unread, played.remote_unread), (b"more", b"next"))
+
+    def test_channel_binding(self) -> None:
+        """What needs TLS on the local side is not offered there; all else is, unchanged."""
+        plus, scram, other = b"SCRAM-SHA-256-PLUS\0", b"SCRAM-SHA-256\0", b"OTHER\0"
+        for offered, passed in (
+            (plus + scram, scram),
+            (scram + plus + other, scram + other),
+            (scram, scram),
+            (plus, plus),
+            (b"", b""),
+        ):
+            answer = Turns([(START, VERSIONS + authentication(10, offered + b"\0"))])
+            played = play_split(self, CLIENT.late, PARAMETERS, answer, state=kept)
+            self.assertEqual(played.error, "")
+            self.assertEqual(played.local, VERSIONS + authentication(10, passed + b"\0"))
+
+    def test_other_answers(self) -> None:
+        """A refusal, another request, and what makes no sense are for the client to understand."""
+        request = authentication(5, b"SALT")
+        for answer, passed in (
+            (request, request),
+            (refusal(CLIENT), refusal(CLIENT)[:5]),
+            (b"R\0\0\0\7", b"R\0\0\0\7"),
+            (b"R\0\0\x27\x11", b"R\0\0\x27\x11"),
+            (b"v\xff\xff\xff\xff", b"v\xff\xff\xff\xff"),
+        ):
+            played = play_split(self, CLIENT.late, PARAMETERS, answer, state=kept)
+            self.assertEqual((played.error, played.local), ("", passed))
+            self.assertEqual(played.local + played.remote_unread, answer)
+
+    def test_endless_versions(self) -> None:
+        """A server that never comes to the point is left."""
+        played = play(CLIENT.late, PARAMETERS, VERSIONS * 9, state=kept)
+        self.assertEqual(played.error, "ProtocolViolation")
 
     def test_local_requests(self) -> None:
         """A local client that asks for encryption, as libpq does, is told that there is none."""
@@ -64,6 +119,9 @@ class ClientTests(SynchronousTestCase):
         """A cancel request is passed on inside TLS, like a start message."""
         played = play(CLIENT.early, CANCEL_REQUEST)
         self.assertEqual((played.error, played.local_unread), ("", CANCEL_REQUEST[8:]))
+        played = play(CLIENT.late, CANCEL_REQUEST[8:], state=lambda _: CANCEL_REQUEST[:8])
+        self.assertEqual((played.error, played.remote), ("", CANCEL_REQUEST[:8]))
+        self.assertEqual(played.local_unread, CANCEL_REQUEST[8:])
 
     def test_granted(self) -> None:
         """S leads to TLS; whatever comes with it stays for TLS (CVE-2021-23222)."""
@@ -88,6 +146,8 @@ class ClientTests(SynchronousTestCase):
         """Both sides may go away, or fall silent, at every byte."""
         play_cut(self, CLIENT.early, START[:8], of="local")
         play_cut(self, CLIENT.middle, b"", b"S", of="remote")
+        play_cut(self, CLIENT.late, PARAMETERS, OK, of="local", state=kept)
+        play_cut(self, CLIENT.late, PARAMETERS, OK, of="remote", state=kept)
 
 
 class ServerTests(SynchronousTestCase):
