@@ -15,7 +15,7 @@ class IMAPSite(Site):
         try:
             client.login(USER, PASSWORD)
         except imaplib.IMAP4.error as error:
-            raise AssertionError(f"{error}\n{self.ours.log}") from None
+            raise AssertionError(f"{error}\n{self.logs()}") from None
 
     def check_mailbox(self, client: imaplib.IMAP4, subject: str) -> None:
         """Log in with *client*, store a message and read it back."""
@@ -54,7 +54,7 @@ class ClientModeTests(IMAPSite):
                 direct.login(USER, PASSWORD)
 
     def test_clients(self) -> None:
-        """imaplib and curl work on a mailbox; the server's own capabilities are seen."""
+        """Both imaplib and curl work on a mailbox; the server's own capabilities are seen."""
         with imaplib.IMAP4("127.0.0.1", self.port) as client:
             self.assertNotIn("STARTTLS", client.capabilities)
             self.assertNotIn("LOGINDISABLED", client.capabilities)
@@ -65,9 +65,10 @@ class ClientModeTests(IMAPSite):
 
     def test_wrong_password(self) -> None:
         """A wrong password is refused by Dovecot, in its own words."""
-        with imaplib.IMAP4("127.0.0.1", self.port) as client:
-            with self.assertRaisesRegex(imaplib.IMAP4.error, "AUTHENTICATIONFAILED"):
-                client.login(USER, "wrong")
+        client = imaplib.IMAP4("127.0.0.1", self.port)
+        self.addCleanup(client.logout)
+        with self.assertRaisesRegex(imaplib.IMAP4.error, "AUTHENTICATIONFAILED"):
+            client.login(USER, "wrong")
 
     def test_no_tls_there(self) -> None:
         """A client hears BYE where what is reached does not speak IMAP."""
@@ -85,7 +86,7 @@ class ServerModeTests(IMAPSite):
         self.port = self.before("imap", self.store.address("imap"))
 
     def test_starttls(self) -> None:
-        """imaplib and curl work on a mailbox after STARTTLS."""
+        """Both imaplib and curl work on a mailbox after STARTTLS."""
         with imaplib.IMAP4("127.0.0.1", self.port) as client:
             self.assertIn("STARTTLS", client.capabilities)
             self.assertIn("LOGINDISABLED", client.capabilities)
@@ -114,7 +115,7 @@ class ServerModeTests(IMAPSite):
         self.assertNotIn(PASSWORD, self.ours.log)
 
     def test_s_client(self) -> None:
-        """openssl s_client logs in and looks at the mailbox."""
+        """A session of openssl s_client logs in and looks at the mailbox."""
         commands = f'a LOGIN {USER} "{PASSWORD}"\nb EXAMINE INBOX\nc LOGOUT\n'
         said = self.s_client("imap", self.port, commands)
         self.assertRegex(said, r"a OK .*Logged in")

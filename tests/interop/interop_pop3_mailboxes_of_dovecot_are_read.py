@@ -53,7 +53,7 @@ class ClientModeTests(POP3Site):
             direct.user(USER)
 
     def test_clients(self) -> None:
-        """poplib and curl fetch the mail."""
+        """Both poplib and curl fetch the mail."""
         port = self.behind("pop3", self.store.address("pop3"))
         client = poplib.POP3("127.0.0.1", port)
         self.assertNotIn("STLS", client.capa())
@@ -77,7 +77,7 @@ class ServerModeTests(POP3Site):
         self.port = self.before("pop3", self.store.address("pop3"))
 
     def test_starttls(self) -> None:
-        """poplib and curl fetch the mail after STLS, and cannot log in before."""
+        """Both poplib and curl fetch the mail after STLS, and cannot log in before."""
         client = poplib.POP3("127.0.0.1", self.port)
         self.assertIn("STLS", client.capa())
         self.assertNotIn("USER", client.capa())
@@ -94,7 +94,7 @@ class ServerModeTests(POP3Site):
         self.assertIn("Subject: fetched\r\n", self.curl(self.port, "pop3s"))
 
     def test_s_client(self) -> None:
-        """openssl s_client logs in and fetches the mail."""
+        """A session of openssl s_client logs in and fetches the mail."""
         commands = f"USER {USER}\nPASS {PASSWORD}\nRETR 1\nQUIT\n"
         said = self.s_client("pop3", self.port, commands)
         self.assertIn("+OK Logged in.", said)

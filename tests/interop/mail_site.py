@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -21,7 +22,7 @@ from tests.interop.stage import Stage, port_of
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from tests.doubles.real_programs import RealProgram
 
@@ -32,6 +33,9 @@ MAILBOX = f"{USER}@example.org"
 #: Dovecot takes a client with its own address for one on the same machine, from whom it wants no
 #: TLS; so it listens where no client comes from.
 ELSEWHERE = "127.0.0.2"
+
+#: Lines of each log that a failing test shows.
+_TAIL: Final = 60
 
 _DOVECOT: Final = """
 base_dir = {site}/run
@@ -51,7 +55,7 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid=mail gid=mail home={site}/mail/%n
+  args = uid=mail gid=mail home={site}/home/%n
 }}
 service imap-login {{
   chroot =
@@ -136,6 +140,11 @@ lmtp_tls_secure_cert_match = localhost
 lmtp_tls_loglevel = 1
 """
 
+#: The folders of Postfix's queue.
+_QUEUES: Final = (
+    "active bounce corrupt defer deferred flush hold incoming maildrop private public saved trace"
+).split()
+
 _POSTFIX_MASTER: Final = """
 127.0.0.1:{port} inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
@@ -190,6 +199,9 @@ class Site(Stage):
         super().setUp()
         if os.geteuid() != 0:
             missing("daemons that change their user need root")
+        # For the clients of Python's library: none waits for ever.
+        self.addCleanup(socket.setdefaulttimeout, socket.getdefaulttimeout())
+        socket.setdefaulttimeout(PATIENCE)
         # Not below TMPDIR, which other users may be unable to enter.
         self.site = Path(tempfile.mkdtemp(prefix="site.", dir="/tmp"))
         self.addCleanup(shutil.rmtree, self.site, ignore_errors=True)
@@ -206,20 +218,20 @@ class Site(Stage):
         shutil.chown(made, owner)
         return made
 
-    def listening(self, program: RealProgram, host: str, port: int) -> None:
-        """Wait until *program* accepts connections."""
+    def greeting(self, program: RealProgram, host: str, port: int) -> None:
+        """Wait until *program* greets clients, as servers of mail and news do."""
 
-        def accepts() -> bool:
+        def greets() -> bool:
             if not program.running:
-                raise AssertionError(f"{program.name} has ended:\n{program.log}")
+                raise AssertionError(f"{program.name} has ended")
             try:
-                socket.create_connection((host, port), PATIENCE).close()
-            except ConnectionRefusedError:
+                with socket.create_connection((host, port)) as sock:
+                    return sock.recv(1) != b""
+            except OSError:
                 return False
-            return True
 
         try:
-            eventually(accepts, f"{program.name} listens")
+            eventually(greets, f"{program.name} greets")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{program.log}") from None
 
@@ -227,6 +239,7 @@ class Site(Stage):
         """Run Dovecot: with *tls* it lets nobody log in without, else it knows no TLS."""
         self.folder("state")
         self.folder("mail", "mail")
+        self.folder("home", "mail")
         (self.site / "users").write_text(f"{USER}:{PASSWORD}\n", encoding="utf-8")
         ports = distinct_ports("imap", "pop3", "lmtp", "sieve")
         text = _DOVECOT.format(
@@ -239,11 +252,18 @@ class Site(Stage):
         path = self.site / "dovecot.conf"
         path.write_text(text, encoding="utf-8")
         program = self.start("dovecot", ["dovecot", "-F", "-c", str(path)])
-        self.listening(program, ELSEWHERE, ports["sieve"])
+        # Left to itself it takes a second to end.
+        self.addCleanup(program.signal, signal.SIGKILL)
+        self.greeting(program, ELSEWHERE, ports["sieve"])
         return Dovecot(program, ELSEWHERE, ports)
 
     def postfix(
-        self, lmtp: str, *, tls: bool, relay: str = "permit", lmtp_tls: bool = False
+        self,
+        lmtp: str,
+        *,
+        tls: bool,
+        relay: str = "reject_unauth_destination",
+        lmtp_tls: bool = False,
     ) -> Postfix:
         """Run Postfix: with *tls* it takes no mail without, else it knows no TLS.
 
@@ -251,7 +271,6 @@ class Site(Stage):
         certificate for ``localhost``. *relay* is its setting ``smtpd_relay_restrictions``.
         """
         etc = self.folder("etc")
-        self.folder("queue")
         self.folder("data", "postfix")
         port = free_port()
         text = _POSTFIX.format(
@@ -263,9 +282,20 @@ class Site(Stage):
         )
         (etc / "main.cf").write_text(text, encoding="utf-8")
         (etc / "master.cf").write_text(_POSTFIX_MASTER.format(port=port), encoding="utf-8")
-        program = self.start("postfix", ["postfix", "-c", str(etc), "start-fg"])
-        self.listening(program, "127.0.0.1", port)
+        program = self.start_postfix(etc)
+        self.greeting(program, "127.0.0.1", port)
         return Postfix(program, port, self.site / "postfix.out")
+
+    def start_postfix(self, etc: Path) -> RealProgram:
+        """Make the folders of the queue, then run the daemon without scripts around it."""
+        queue = self.folder("queue")
+        (queue / "pid").mkdir()
+        for name in _QUEUES:
+            shutil.chown(self.folder(f"queue/{name}"), "postfix", "postdrop")
+        # It waits until the file is two seconds old, lest it be still written.
+        os.utime(etc / "main.cf", (0, 0))
+        master = ["/usr/lib/postfix/sbin/master", "-c", str(etc), "-s"]
+        return self.start("postfix", master)
 
     # --- our program -----------------------------------------------------------------------
 
@@ -306,7 +336,7 @@ class Site(Stage):
             env={**os.environ, "LC_ALL": "C.UTF-8"},
         )
         said = done.stdout.decode(errors="replace")
-        self.assertEqual(done.returncode, status, f"{command}\n{said}\n{self.ours.log}")
+        self.assertEqual(done.returncode, status, f"{command}\n{said}\n{self.logs()}")
         return said
 
     def s_client(self, protocol: str, port: int, command: str, *options: str) -> str:
@@ -322,14 +352,23 @@ class Site(Stage):
         new = self.site / "mail" / user / "new"
         return [path.read_text(encoding="utf-8") for path in sorted(new.glob("*"))]
 
-    def delivered(self, subject: str, log: Callable[[], str]) -> str:
-        """Wait for the message with *subject*, and return it; *log* tells why it has not come."""
+    def delivered(self, subject: str) -> str:
+        """Wait for the message with *subject*, and return it."""
         line = f"\nSubject: {subject}\n"
         try:
             eventually(lambda: any(line in each for each in self.mails()), f"{subject} arrives")
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.ours.log}\n{log()}") from None
+            raise AssertionError(f"{error}\n{self.logs()}") from None
         return next(each for each in self.mails() if line in each)
+
+    def logs(self) -> str:
+        """What everybody involved has said last, for the message of a failing test."""
+        found = [*self.directory.glob("*.log"), *self.site.glob("*.out")]
+        tails = {
+            path.name: path.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:]
+            for path in sorted(found)
+        }
+        return "\n".join(f"--- {name}\n" + "\n".join(tail) for name, tail in tails.items())
 
 
 def distinct_ports(*names: str) -> dict[str, int]:

@@ -1,0 +1,167 @@
+"""Scripts are stored at Dovecot over ManageSieve, and mail obeys them: STARTTLS both ways."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+from tests.doubles.real_programs import PATIENCE, eventually
+from tests.interop.mail_site import MAILBOX, PASSWORD, USER, Dovecot, Site, message
+
+if TYPE_CHECKING:
+    import ssl
+
+SCRIPT = b'require ["fileinto", "mailbox"];\r\nfileinto :create "Filed";\r\n'
+
+#: Name and password for AUTHENTICATE PLAIN.
+LOGIN = b64encode(f"\0{USER}\0{PASSWORD}".encode())
+
+
+class SieveClient:
+    """A client that reads whole responses; its responses hold no lines that look like an end."""
+
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self._socket = socket.create_connection((host, port), PATIENCE)
+        self._file = self._socket.makefile("rwb")
+        self.greeting = self.response()
+
+    def response(self) -> bytes:
+        """All up to OK, NO or BYE, that line included."""
+        lines = []
+        while line := self._file.readline():
+            lines.append(line)
+            if line.startswith((b"OK", b"NO", b"BYE")):
+                break
+        return b"".join(lines)
+
+    def say(self, command: bytes) -> bytes:
+        """The response to *command*."""
+        self._file.write(command + b"\r\n")
+        self._file.flush()
+        return self.response()
+
+    def start_tls(self, context: ssl.SSLContext) -> bytes:
+        """Go over to TLS; what the server says there first."""
+        answer = self.say(b"STARTTLS")
+        if not answer.startswith(b"OK"):
+            raise AssertionError(answer)
+        self._socket = context.wrap_socket(self._socket, server_hostname="localhost")
+        self._file = self._socket.makefile("rwb")
+        return self.response()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._file.close()
+        self._socket.close()
+
+
+class SieveSite(Site):
+    """Dovecot, with TLS or without it."""
+
+    def client(self, port: int, host: str = "127.0.0.1") -> SieveClient:
+        """A client that ends with the test."""
+        made = SieveClient(port, host)
+        self.addCleanup(made.close)
+        return made
+
+    def check_scripts(self, client: SieveClient) -> None:
+        """Log in with *client*, store SCRIPT, activate it and read it back."""
+        for command in (
+            b'AUTHENTICATE "PLAIN" "%b"' % LOGIN,
+            b'PUTSCRIPT "filing" {%d+}\r\n%b' % (len(SCRIPT), SCRIPT),
+            b'SETACTIVE "filing"',
+        ):
+            answer = client.say(command)
+            self.assertTrue(answer.startswith(b"OK"), f"{answer!r}\n{self.logs()}")
+        self.assertIn(b'"filing" ACTIVE', client.say(b"LISTSCRIPTS"))
+        self.assertIn(SCRIPT, client.say(b'GETSCRIPT "filing"'))
+        self.assertTrue(client.say(b'DELETESCRIPT "missing"').startswith(b"NO"))
+        self.assertTrue(client.say(b"LOGOUT").startswith(b"OK"))
+
+    def check_filing(self, store: Dovecot) -> None:
+        """A mail that is delivered goes where the script puts it."""
+        with smtplib.LMTP(store.host, store.ports["lmtp"]) as sender:
+            try:
+                sender.sendmail("bob@example.net", [MAILBOX], message("filed"))
+            except smtplib.SMTPException as error:
+                raise AssertionError(f"{error}\n{self.logs()}") from None
+        place = self.site / "mail" / USER / ".Filed" / "new"
+        eventually(lambda: list(place.glob("*")), "mail is filed")
+        self.assertEqual(self.mails(), [])
+
+
+class ClientModeTests(SieveSite):
+    """Clients without TLS; nobody logs in to Dovecot without it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.store = self.dovecot(tls=True)
+
+    def test_dovecot_wants_tls(self) -> None:
+        """Without our program between them, Dovecot lets nobody log in."""
+        direct = self.client(self.store.ports["sieve"], self.store.host)
+        self.assertIn(b'"SASL" ""', direct.greeting)
+        self.assertTrue(direct.say(b'AUTHENTICATE "PLAIN" "%b"' % LOGIN).startswith(b"NO"))
+
+    def test_scripts(self) -> None:
+        """A client stores a script; it is greeted with what Dovecot can do inside TLS."""
+        client = self.client(self.behind("sieve", self.store.address("sieve")))
+        self.assertIn(b'"IMPLEMENTATION" "Dovecot', client.greeting)
+        self.assertIn(b'"SASL" "PLAIN LOGIN"', client.greeting)
+        self.assertNotIn(b"STARTTLS", client.greeting)
+        self.check_scripts(client)
+        self.check_filing(self.store)
+
+    def test_refused(self) -> None:
+        """A client hears BYE where what is reached does not speak ManageSieve."""
+        client = self.client(self.behind("sieve", self.store.address("pop3")))
+        self.assertTrue(client.greeting.startswith(b"BYE"))
+
+
+class ServerModeTests(SieveSite):
+    """Clients with TLS; Dovecot knows nothing of it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.store = self.dovecot(tls=False)
+        self.port = self.before("sieve", self.store.address("sieve"))
+
+    def test_scripts(self) -> None:
+        """A client has to wait for TLS, hears there what Dovecot can do, and stores a script."""
+        client = self.client(self.port)
+        self.assertIn(b"STARTTLS", client.greeting)
+        self.assertIn(b'"SASL" ""', client.greeting)
+        refused = client.say(b'AUTHENTICATE "PLAIN" "%b"' % LOGIN)
+        self.assertTrue(refused.startswith(b"NO (ENCRYPT-NEEDED)"), refused)
+        inside = client.start_tls(self.trusting())
+        self.assertIn(b'"SASL" "PLAIN LOGIN"', inside)
+        self.assertNotIn(b"STARTTLS", inside)
+        self.check_scripts(client)
+        self.check_filing(self.store)
+
+    def test_sieve_connect(self) -> None:
+        """sieve-connect stores a script and activates it."""
+        script = self.directory / "filing.sieve"
+        script.write_bytes(SCRIPT)
+        common = (
+            "sieve-connect", "--server", "127.0.0.1", "--port", str(self.port),
+            "--user", USER, "--passwordfd", "0", "--tlscafile", "ca.pem",
+            "--tlshostname", "localhost",
+        )  # fmt: skip
+        password = f"{PASSWORD}\n".encode()
+        self.run_client(
+            *common, "--localsieve", str(script), "--remotesieve", "filing", "--upload",
+            stdin=password,
+        )  # fmt: skip
+        self.run_client(*common, "--remotesieve", "filing", "--activate", stdin=password)
+        self.check_filing(self.store)
+
+    def test_s_client(self) -> None:
+        """A session of openssl s_client lists the scripts, of which there are none."""
+        commands = f'AUTHENTICATE "PLAIN" "{LOGIN.decode()}"\nLISTSCRIPTS\nLOGOUT\n'
+        said = self.s_client("sieve", self.port, commands)
+        self.assertIn('OK "Logged in."', said)
+        self.assertIn('OK "Listscripts completed."', said)
+        self.assertIn('OK "Logout completed."', said)
