@@ -252,6 +252,8 @@ def _without_effect(scope: _Scope) -> Iterator[Finding]:
             "remove it, or write protocol = socks",
             "protocolAllow",
         )
+    if chooses and not scope["client"] and scope.is_own("connect"):
+        yield ("connect has no effect: clients choose where to go", "remove it", "connect")
     for entry in scope["socket"]:
         if not SOCKET_OPTION_KINDS[entry.name].tcp and scope["transport"] == "tcp":
             yield (f"{entry.name} has no effect on tcp", "remove it", "socket")

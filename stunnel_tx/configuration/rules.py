@@ -34,6 +34,9 @@ def endpoints_of(settings: Settings) -> list[str]:
     chooses = protocol is not None and protocol.chooses_destination and not settings["client"]
     if chooses and settings["transport"] != "udp":
         found.append(f"protocol = {protocol}")
+        if str(protocol) == "connect" and "connect" in found:
+            # stunnel wants a line that it does not use.
+            found.remove("connect")
     return found
 
 

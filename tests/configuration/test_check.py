@@ -253,6 +253,11 @@ class MeaningTests(WarningCase):
         self.assert_warning(f"{SERVER}{line}", "protocolAllow has no effect")
         self.assertEqual(warnings(f"{line}{SERVER}"), [])
 
+    def test_connect_where_clients_choose(self) -> None:
+        """Stunnel wants a connect line for its HTTP proxy, and nobody uses it."""
+        text = f"{SERVER}protocol = connect\nprotocolAllow = 192.0.2.0/24\n"
+        self.assert_warning(text, "connect has no effect: clients choose where to go")
+
     def test_datagram_options(self) -> None:
         """Socket options of UDP do nothing to TCP."""
         self.assert_warning(f"{SERVER}socket = l:UDP_GRO=yes\n", "UDP_GRO has no effect on tcp")
