@@ -9,6 +9,7 @@ the relay.
 from __future__ import annotations
 
 import socket
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL
@@ -59,7 +60,7 @@ class Allowance:
         self.bytes -= count
 
 
-class _Peer:
+class _Peer(ABC):
     """What both kinds have in common; see :class:`stunnel_tx.negotiation.peer.Peer`.
 
     *side* names the peer in errors (``local`` or ``remote``). ``sent`` counts the bytes sent, in
@@ -74,11 +75,13 @@ class _Peer:
         self._allowance = allowance if allowance is not None else Allowance()
         self.sent = 0
 
+    @abstractmethod
     async def _receive(self, count: int, flags: int = 0) -> bytes:
-        raise NotImplementedError
+        """Between one and *count* bytes, as soon as there are any."""
 
+    @abstractmethod
     async def _send_some(self, data: memoryview) -> int:
-        raise NotImplementedError
+        """Send what fits, as soon as something does; the number of bytes."""
 
     async def _take(self, count: int) -> bytes:
         """The next *count* bytes, which are there already or belong to what is being read."""
