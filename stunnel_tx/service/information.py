@@ -37,8 +37,9 @@ def introduce(scope: Scope) -> None:
     polling = "EPOLL" if hasattr(select, "epoll") else "POLL"
     sockets = f"{polling},IPv6" if socket.has_ipv6 else polling
     scope(BANNER, f"{COMPATIBLE_WITH} (stunnel_tx {__version__})", platform())
-    scope(LIBRARY, capabilities().version)
-    scope(FEATURES, sockets, "SNI")
+    found = capabilities()
+    scope(LIBRARY, found.version)
+    scope(FEATURES, sockets, "PSK,SNI" if found.psk else "SNI")
 
 
 def library_lines() -> list[str]:
