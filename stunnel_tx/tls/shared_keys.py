@@ -55,7 +55,8 @@ def _note_identity(scope: Scope, identity: bytes, key: bytes | None) -> None:
 
 
 def _is_text(identity: bytes) -> bool:
+    """True for what may be an identity; a ticket is seen up to its first NUL, maybe not at all."""
     try:
-        return identity.decode("utf-8").isprintable()
+        return bool(identity) and identity.decode("utf-8").isprintable()
     except UnicodeDecodeError:
         return False
