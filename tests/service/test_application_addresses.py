@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stunnel_tx.errors import OperatingError
 from tests.doubles.applications import ApplicationTestCase
+from tests.doubles.socket_paths import socket_path
 
 
 class EndpointTests(ApplicationTestCase):
@@ -14,7 +15,7 @@ class EndpointTests(ApplicationTestCase):
 
     def test_accept(self) -> None:
         """tcp: and unix: strings serve like stunnel's own addresses."""
-        path = self.mktemp()
+        path = socket_path()
         self.rig.run(
             self.rig.service(accept="tcp:0:interface=127.0.0.1"),
             self.rig.service(name="b", accept=f"unix:{path}"),
@@ -50,7 +51,7 @@ class EndpointTests(ApplicationTestCase):
 
     def test_connect(self) -> None:
         """tcp: and unix: strings lead to the backend."""
-        path = self.mktemp()
+        path = socket_path()
         unix = socket.socket(socket.AF_UNIX)
         self.rig.open.append(unix)
         unix.bind(path)
@@ -86,8 +87,8 @@ class UnixTests(ApplicationTestCase):
 
     def test_serves_and_cleans_up(self) -> None:
         """The socket file is there while it serves, and gone afterwards."""
-        path = self.mktemp()
-        self.rig.run(self.rig.service(accept=str(Path(path).absolute())))
+        path = socket_path()
+        self.rig.run(self.rig.service(accept=path))
         sock = socket.socket(socket.AF_UNIX)
         self.rig.open.append(sock)
         sock.connect(path)
@@ -99,23 +100,23 @@ class UnixTests(ApplicationTestCase):
 
     def test_stale_file(self) -> None:
         """A file that a dead process left is replaced."""
-        path = self.mktemp()
+        path = socket_path()
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(path)
-        self.rig.run(self.rig.service(accept=str(Path(path).absolute())))
+        self.rig.run(self.rig.service(accept=path))
         self.assertEqual(len(self.rig.fds()), 1)
 
     def test_live_file(self) -> None:
         """A socket that somebody listens on, and a file that is none, are left alone."""
-        path = self.mktemp()
+        path = socket_path()
         live = socket.socket(socket.AF_UNIX)
         self.rig.open.append(live)
         live.bind(path)
         live.listen(1)
-        plain = Path(self.mktemp())
+        plain = Path(socket_path())
         plain.write_text("precious")
         for taken in (path, str(plain)):
-            self.rig.write(self.rig.service(accept=str(Path(taken).absolute())))
+            self.rig.write(self.rig.service(accept=taken))
             self.rig.application.load()
             self.assertRaises(OperatingError, self.rig.application.bind)
             self.assertTrue(Path(taken).exists())

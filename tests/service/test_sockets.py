@@ -18,6 +18,7 @@ from stunnel_tx.errors import OperatingError
 from stunnel_tx.service.sockets import OwnedPort, SocketEndpoint, UnixOwner, option_settings
 from stunnel_tx.tunnel.destination import SocketAddress
 from stunnel_tx.tunnel.sockets import OptionSetting
+from tests.doubles.socket_paths import socket_path
 
 
 class OptionTests(SynchronousTestCase):
@@ -95,7 +96,7 @@ class EndpointTests(SynchronousTestCase):
 
     def test_unix_life(self) -> None:
         """The file comes with the socket and goes with it, once."""
-        path = self.mktemp()
+        path = socket_path()
         port = self.listen(self.unix(path, UnixOwner(os.getuid(), os.getgid())))
         self.assertTrue(stat.S_ISSOCK(Path(path).stat().st_mode))
         self.assertEqual(port.getHost().name, os.fsencode(path))  # type: ignore[attr-defined]
@@ -107,11 +108,11 @@ class EndpointTests(SynchronousTestCase):
 
     def test_unix_stale_live_and_plain(self) -> None:
         """A dead socket's file is replaced, a live one's and any other file refused."""
-        stale = self.mktemp()
+        stale = socket_path()
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(stale)
         self.listen(self.unix(stale))
-        plain = self.mktemp()
+        plain = socket_path()
         Path(plain).write_text("precious")
         for taken in (stale, plain):
             self.failureResultOf(self.unix(taken).listen(Factory()), OSError)

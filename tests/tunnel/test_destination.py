@@ -21,6 +21,7 @@ from stunnel_tx.tunnel.destination import (
 )
 from stunnel_tx.tunnel.sockets import OptionSetting
 from stunnel_tx.tunnel.task import Cancelled
+from tests.doubles.socket_paths import socket_path
 from tests.doubles.tasks import DrivenTask
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class ConnectorTests(Places):
 
     def test_unix(self) -> None:
         """A UNIX socket, with a queue that is full at first, and one that is not there."""
-        path = self.mktemp()
+        path = socket_path()
         server = socket.socket(socket.AF_UNIX)
         self.addCleanup(server.close)
         self.addCleanup(Path(path).unlink)
