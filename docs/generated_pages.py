@@ -1,6 +1,6 @@
 """A Sphinx extension: writes the reference pages that come from the program's own tables.
 
-They land in ``docs/reference/_generated``, and the pages in ``docs/reference`` include them.
+They land in ``docs/reference/_generated``, and the pages of the other folders include them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sphinx.application import Sphinx
 
-__all__ = ["log_messages", "options", "setup"]
+__all__ = ["half_close", "log_messages", "options", "setup"]
 
 _LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 _CHAPTER = re.compile(r"# -{3,} (.+?) -{3,}")
@@ -40,6 +40,13 @@ def log_messages() -> str:
     return "\n".join(lines) + "\n"
 
 
+def half_close() -> str:
+    """The state machine of half-closing, as a picture and as a table."""
+    from half_close_diagram import diagram, table
+
+    return f"{diagram()}\n\n{table()}\n"
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Write the pages before Sphinx looks for its sources."""
     app.connect("config-inited", _write)
@@ -49,7 +56,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def _write(app: Sphinx, _config: object) -> None:
     directory = Path(app.srcdir) / "reference" / "_generated"
     directory.mkdir(exist_ok=True)
-    for name, page in (("options", options), ("log-messages", log_messages)):
+    pages = (("options", options), ("log-messages", log_messages), ("half-close", half_close))
+    for name, page in pages:
         (directory / f"{name}.md").write_text(page(), encoding="utf-8")
 
 

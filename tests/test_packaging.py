@@ -141,7 +141,7 @@ class ModuleTests(SynchronousTestCase):
         for path in _TESTS:
             relative = path.relative_to(_ROOT / "tests")
             if path.name.startswith("test_") and relative.parent != Path():
-                # The measurements are a package of their own, beside the program.
-                beside = relative.parts[0] == "benchmarks"
+                # Measurements and documentation have folders of their own, beside the program.
+                beside = relative.parts[0] in {"benchmarks", "docs"}
                 target = _ROOT / ("" if beside else "stunnel_tx") / relative.parent
                 self.assertTrue(target.is_dir() or relative.parts[0] == "properties", relative)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from stunnel_tx.configuration.model import Place, Problem, Severity
-from stunnel_tx.configuration.values import quoted
+from stunnel_tx.configuration.values import quoted, quoted_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,8 +94,10 @@ def _read_line(line: bytes, place: Place) -> Header | Assignment | Problem:
         return Header(_decoded(line[1:-1]), place)
     name, equals, value = line.partition(b"=")
     if not equals:
-        remedy = "a section header ends in ]" if line.startswith(b"[") else "write NAME = VALUE"
-        return _flaw(place, f"{quoted(_decoded(line))}: No '=' found", remedy)
+        header = line.startswith(b"[")
+        shown = quoted(_decoded(line)) if header else quoted_name(_decoded(line))
+        remedy = "a section header ends in ]" if header else "write NAME = VALUE"
+        return _flaw(place, f"{shown}: No '=' found", remedy)
     return Assignment(
         _decoded(name.strip(_WHITE_SPACE)), _decoded(value.strip(_WHITE_SPACE)), place
     )

@@ -147,7 +147,7 @@ TLS_OPTIONS = (
     ),
     _tls(
         *("tlsProfile", "modern|intermediate|old"),
-        "versions, ciphers and groups after Mozilla's recommendations",
+        "versions, ciphers and groups after Mozilla's Server Side TLS 6.0 (old: 5.8)",
         choice("modern", "intermediate", "old"),
         beyond=True,
     ),

@@ -21,7 +21,7 @@ from stunnel_tx.configuration.options import (
     suggest_option,
 )
 from stunnel_tx.configuration.socket_options import merge_socket_options
-from stunnel_tx.configuration.values import InvalidValue, quoted
+from stunnel_tx.configuration.values import InvalidValue, quoted_name
 from stunnel_tx.configuration.verification import VERIFICATION_OPTIONS, evaluate
 
 if TYPE_CHECKING:
@@ -169,5 +169,5 @@ def _misplaced(scope: _OpenScope, line: Assignment, option: Option | None) -> Pr
         if close is not None:
             scope.broken.add(close.name)
             remedy = f"did you mean {close.name}?"
-    text = f"{quoted(line.name)}: Specified option name is not valid here"
+    text = f"{quoted_name(line.name)}: Specified option name is not valid here"
     return Problem(Severity.ERROR, text, line.place, scope.name, None, remedy)

@@ -42,6 +42,9 @@ __all__ = [
     "yes_no",
 ]
 
+#: How a line begins that is meant to name an option.
+_NAME = re.compile(r"[\w.-]+")
+
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 """Names of the syslog levels 0 to 7 (RFC 5424 section 6.2.1, table 2, as stunnel writes them)."""
 
@@ -98,6 +101,13 @@ def quoted(given: str) -> str:
     """Show an operator's text in an error: quoted, printable, and not endless."""
     shown = given if len(given) <= 80 else f"{given[:77]}..."
     return '"' + "".join(c if c.isprintable() else "." for c in shown) + '"'
+
+
+def quoted_name(given: str) -> str:
+    """Show in an error the name that *given* begins with; what follows it may be a secret."""
+    found = _NAME.match(given)
+    name = found[0] if found is not None else ""
+    return quoted(name if name == given else f"{name}...")
 
 
 def choice(*allowed: str, reason: str = "") -> Callable[[str], str]:

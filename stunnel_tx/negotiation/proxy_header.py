@@ -150,10 +150,10 @@ async def read_header(peer: Peer) -> Header:
     if first == b"P":
         return decode_v1(await _read_v1(peer, first))
     if first != V2_SIGNATURE[:1]:
-        raise ProtocolViolation("no PROXY protocol header from a peer listed in acceptProxy")
+        raise ProtocolViolation("no PROXY protocol header from a peer that has to send one")
     start = first + await peer.read_exactly(len(V2_SIGNATURE) + 3)
     if not start.startswith(V2_SIGNATURE):
-        raise ProtocolViolation("no PROXY protocol header from a peer listed in acceptProxy")
+        raise ProtocolViolation("no PROXY protocol header from a peer that has to send one")
     size = int.from_bytes(start[-2:], "big")
     if size > V2_LENGTH:
         raise LimitExceeded("PROXY header length in bytes", V2_LENGTH)
@@ -169,7 +169,7 @@ async def _read_v1(peer: Peer, held: bytes) -> bytes:
         end = seen.find(b"\n") + 1
         held += await peer.read_exactly(end or len(seen))
         if not b"PROXY "[: len(held)] == held[:6]:
-            raise ProtocolViolation("no PROXY protocol header from a peer listed in acceptProxy")
+            raise ProtocolViolation("no PROXY protocol header from a peer that has to send one")
     return held
 
 

@@ -6,7 +6,8 @@ one, and from all others it is no header but bad TLS (HAProxy's specification, s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from stunnel_tx.negotiation.peer import Endpoint
 
-__all__ = ["Senders"]
+__all__ = ["EVERYBODY", "Senders"]
 
 
 @frozen
@@ -41,3 +42,7 @@ class Senders:
         if address is None:
             return self.unix
         return any(address in network for network in self.networks)
+
+
+#: For an address that only a balancer can reach.
+EVERYBODY: Final = Senders((ip_network("0.0.0.0/0"), ip_network("::/0")), unix=True)

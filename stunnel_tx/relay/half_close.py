@@ -84,12 +84,3 @@ def waiting(initiator: State, responder: State) -> Wait:
     if responder is State.DONE and initiator is not State.DONE:
         return Wait.CLOSE
     return Wait.IDLE
-
-
-def diagram() -> str:
-    """The table as a Graphviz digraph, for the documentation."""
-    rows = [
-        f'    {before.name} -> {after.name} [label="{event.name}"];'
-        for (before, event), after in TRANSITIONS.items()
-    ]
-    return "\n".join(["digraph half_close {", "    rankdir=LR;", *rows, "}"])

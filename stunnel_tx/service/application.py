@@ -226,13 +226,25 @@ class Application:
         self._keep_up()
 
     def list_tunnels(self) -> None:
-        """One line for each active tunnel, at the level nobody filters."""
+        """One line for each active tunnel and one for the counters, at a level nobody filters."""
         scope, runtime = self._scope, self.runtime
         scope(events.LIST_START)
         for tunnel in runtime.tunnels:
             to_tls, to_socket = tunnel.moved
             scope(events.LIST_ROW, tunnel.ident, tunnel.policy.name, to_tls, to_socket)
         scope(events.LIST_END, len(runtime.tunnels))
+        now = runtime.counters.snapshot()
+        failures = sorted(now.handshake_failures.items())
+        kinds = ", ".join(f"{kind} {count}" for kind, count in failures)
+        scope(
+            events.LIST_COUNTERS,
+            now.accepted,
+            now.refused_by_limit,
+            now.resumed,
+            sum(count for _, count in failures),
+            f" ({kinds})" if kinds else "",
+            now.truncated,
+        )
 
 
 def _set_environment(configuration: Configuration) -> None:

@@ -19,7 +19,7 @@ from stunnel_tx.service.addresses import ThreadResolver, fixed_address
 from stunnel_tx.service.fingerprints import fingerprint
 from stunnel_tx.service.negotiation import negotiation_policy, protocol_names
 from stunnel_tx.service.privileges import find_group, find_user
-from stunnel_tx.service.renewal import renewable
+from stunnel_tx.service.rebuilding import renewable
 from stunnel_tx.service.sockets import UnixOwner, option_settings
 from stunnel_tx.service.targets import EndpointTarget
 from stunnel_tx.service.tls_options import (
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from stunnel_tx.configuration.model import Settings
     from stunnel_tx.service.fingerprints import Fingerprint
-    from stunnel_tx.service.renewal import Renewable
+    from stunnel_tx.service.rebuilding import Renewable
     from stunnel_tx.telemetry.log import Scope
     from stunnel_tx.tls.passphrases import Passphrases
     from stunnel_tx.tunnel.destination import Target

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from stunnel_tx.configuration.addresses import ENDPOINT_KINDS
 from stunnel_tx.errors import OperatingError
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IStreamServerEndpoint
+
+_BALANCED: Final = "haproxy:"
 
 
 @cache
@@ -45,15 +47,28 @@ def endpoint_kinds() -> EndpointKinds:
     return EndpointKinds(ENDPOINT_KINDS)
 
 
+def has_header(description: str) -> bool:
+    """True for an endpoint string that begins with ``haproxy:``, a word that is read here.
+
+    Twisted's own endpoint of that name makes a transport which tells the client's address only
+    with the first byte after the header. Headers are taken by the tunnel instead, in bounded time.
+    """
+    return description.startswith(_BALANCED)
+
+
 def server_endpoint(description: str, reactor: Any) -> IStreamServerEndpoint:
     """The endpoint of a string such as ``systemd:domain=INET:index=0``.
+
+    Where it :func:`has_header`, that of what comes after the first word.
 
     Raises :class:`~stunnel_tx.errors.OperatingError` for one that cannot be used.
     """
     from twisted.internet.endpoints import serverFromString
 
     try:
-        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+        endpoint: IStreamServerEndpoint = serverFromString(
+            reactor, description.removeprefix(_BALANCED)
+        )
     except Exception as error:
         raise OperatingError(f"endpoint {description}: {error}") from error
     return endpoint

@@ -11,8 +11,9 @@ from attrs import frozen
 from stunnel_tx.configuration.addresses import EndpointString, UnixPath
 from stunnel_tx.errors import OperatingError, StunnelTxError
 from stunnel_tx.service.addresses import look_up
-from stunnel_tx.service.endpoints import server_endpoint
+from stunnel_tx.service.endpoints import has_header, server_endpoint
 from stunnel_tx.service.listener import Listener
+from stunnel_tx.service.negotiation import behind_balancer
 from stunnel_tx.service.process import DescriptorLimit
 from stunnel_tx.service.sockets import SocketEndpoint
 from stunnel_tx.telemetry import events
@@ -100,7 +101,7 @@ class Listeners:
 
     def _open_service(self, blueprint: Blueprint, plan: Plan) -> None:
         bound = False
-        for key, endpoint in self._openings(blueprint):
+        for key, endpoint, policy in self._openings(blueprint):
             listener = self._listeners.get(key)
             place: object = key
             if key in plan:
@@ -110,10 +111,10 @@ class Listeners:
             if listener is not None:
                 self._scope(events.RELOAD_SAME, blueprint.name, endpoint)
             else:
-                listener = Listener(self._runtime, endpoint, blueprint.policy, lambda: self._limit)
+                listener = Listener(self._runtime, endpoint, policy, lambda: self._limit)
                 if not self._opened(blueprint, listener):
                     continue
-            plan[place] = Serving(listener, blueprint.policy, endpoint)
+            plan[place] = Serving(listener, policy, endpoint)
             bound = True
             self._scope(events.BOUND, blueprint.name, listener.fd, listener.where())
         if not bound:
@@ -141,14 +142,20 @@ class Listeners:
         deferred.addErrback(failed)
         return not failures
 
-    def _openings(self, blueprint: Blueprint) -> Iterator[tuple[object, IStreamServerEndpoint]]:
+    def _openings(
+        self, blueprint: Blueprint
+    ) -> Iterator[tuple[object, IStreamServerEndpoint, ServicePolicy]]:
+        """Key, endpoint, and policy of each address."""
+        policy = blueprint.policy
         for address in blueprint.accept:
             if isinstance(address, EndpointString):
-                yield address, server_endpoint(address.text, self._runtime.reactor)
+                endpoint = server_endpoint(address.text, self._runtime.reactor)
+                header = has_header(address.text)
+                yield address, endpoint, behind_balancer(policy) if header else policy
                 continue
             for resolved in _resolve(blueprint, address):
                 options = (blueprint.accept_options, blueprint.owner)
-                yield resolved, SocketEndpoint(resolved, *options)
+                yield resolved, SocketEndpoint(resolved, *options), policy
 
 
 def _resolve(blueprint: Blueprint, address: Any) -> tuple[SocketAddress, ...]:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from stunnel_tx.tunnel.chosen import Chooser
     from stunnel_tx.tunnel.destination import Connector
     from stunnel_tx.tunnel.dialogues import NegotiationPolicy
+    from stunnel_tx.tunnel.runtime import ServicePolicy
 
-__all__ = ["negotiation_policy", "protocol_names"]
+__all__ = ["behind_balancer", "negotiation_policy", "protocol_names"]
 
 
 def negotiation_policy(
@@ -56,6 +57,17 @@ def negotiation_policy(
             tuple(each for each in senders if each != UNIX_CLIENTS), unix=UNIX_CLIENTS in senders
         ),
     )
+
+
+def behind_balancer(policy: ServicePolicy) -> ServicePolicy:
+    """*policy* where every connection begins with a PROXY header, whoever it comes from."""
+    from attrs import evolve
+
+    from stunnel_tx.negotiation.proxy_senders import EVERYBODY
+    from stunnel_tx.tunnel.dialogues import NegotiationPolicy
+
+    own = policy.negotiation or NegotiationPolicy()
+    return evolve(policy, negotiation=evolve(own, accept_proxy=EVERYBODY))
 
 
 def protocol_names(settings: Settings) -> tuple[bytes, ...]:

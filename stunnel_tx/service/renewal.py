@@ -5,40 +5,30 @@
     notice or poll ─> look, look again ─> rebuild ─> objections? ─> in use from the next
                       (content settled?)  (off to one side)          connection on
 
-A service is renewed as a whole, from what all its files hold at one moment. What cannot be used
-is reported once; the files may not be complete yet, and their next change brings a new try.
+Here is when files are looked at; what comes of it is in :mod:`stunnel_tx.service.rebuilding`.
 """
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
-from attrs import define, field, frozen
-
-from stunnel_tx.errors import OperatingError
 from stunnel_tx.service.fingerprints import Fingerprint, fingerprint
+from stunnel_tx.service.rebuilding import Follower, Rebuilder
 from stunnel_tx.telemetry import events
-from stunnel_tx.tls.context import build_context
-from stunnel_tx.tls.errors import ContextRefused
-from stunnel_tx.tls.files import files_of, with_absolute_paths
-from stunnel_tx.tls.names import distinguished_name
-from stunnel_tx.tls.validity import objection
+from stunnel_tx.tls.files import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from stunnel_tx.service.rebuilding import Content, Renewable
     from stunnel_tx.telemetry.log import Scope
-    from stunnel_tx.tls.handshake import TLSContext
-    from stunnel_tx.tls.identity import Identity
     from stunnel_tx.tls.passphrases import Passphrases
-    from stunnel_tx.tls.policy import TLSPolicy
     from stunnel_tx.tunnel.runtime import ServicePolicy
 
-__all__ = ["Renewable", "Renewal", "Watch", "identities_of", "renewable"]
+__all__ = ["Renewal", "Time", "Timer", "Watch"]
 
 #: Seconds between two looks at files that are being changed; equal twice means settled.
 STEP: Final = 0.1
@@ -56,29 +46,6 @@ POLL_UNWATCHED: Final = 10.0
 #: Services rebuilt, and files polled, before connections get their turn.
 BATCH: Final = 4
 SLICE: Final = 32
-
-
-@frozen(eq=False)
-class Renewable:
-    """What a service is rebuilt from: its policy with absolute paths, and what the files held.
-
-    ``seen`` was taken before the files were read for the first time, so that no change since
-    goes unnoticed. It is empty where the process has changed its root directory meanwhile:
-    files in the jail need not be those from outside.
-    """
-
-    policy: TLSPolicy
-    seen: Mapping[str, Fingerprint] = field(factory=dict)
-
-
-def renewable(
-    policy: TLSPolicy, look: Callable[[str], Fingerprint], chroot: str | None
-) -> Renewable:
-    """Note what the files of *policy* hold, about to be read; *chroot* is still to come."""
-    if chroot is not None:
-        return Renewable(with_absolute_paths(policy, "/"))
-    fixed = with_absolute_paths(policy, os.getcwd())  # noqa: PTH109 - a string is wanted
-    return Renewable(fixed, {path: look(path) for path in files_of(fixed)})
 
 
 class Watch(Protocol):
@@ -117,28 +84,6 @@ class Time(Protocol):
         """Run *function* after *delay* seconds."""
 
 
-Content = tuple[Fingerprint, ...]
-"""What the files of one service hold, in their order."""
-
-
-def identities_of(context: TLSContext) -> list[Identity]:
-    """Every certificate of *context*, with chain and key, in the order of its files."""
-    own = [] if context.identity is None else [context.identity]
-    return own if context.identities is None else [*own, *context.identities.identities]
-
-
-@define(eq=False)
-class _Follower:
-    """One service, what it was built from, and what it was last refused for."""
-
-    service: ServicePolicy
-    policy: TLSPolicy
-    files: tuple[str, ...]
-    built_from: Content
-    refused: Content | None = None
-    retry: datetime | None = None
-
-
 class Renewal:
     """Renews the services it is told to follow.
 
@@ -155,17 +100,17 @@ class Renewal:
     ) -> None:
         self._time = time
         self._scope = scope
-        self._passphrases = passphrases.unattended()
         self._now = now
+        self._rebuilder = Rebuilder(scope, passphrases.unattended(), now)
         self._watch = watch(self.stir)
-        self._followers: tuple[_Follower, ...] = ()
-        self._users: dict[str, list[_Follower]] = {}
+        self._followers: tuple[Follower, ...] = ()
+        self._users: dict[str, list[Follower]] = {}
         self._seen: dict[str, Fingerprint] = {}
         self._pending: set[str] = set()
         self._sample: dict[str, Fingerprint] = {}
         self._since = 0.0
         self._stirred = False
-        self._queue: deque[_Follower] = deque()
+        self._queue: deque[Follower] = deque()
         self._to_poll: dict[str, None] = {}
         self._timers: dict[Callable[[], None], Timer] = {}
 
@@ -181,7 +126,7 @@ class Renewal:
             for path in files:
                 self._seen.setdefault(path, Fingerprint())
             built_from = tuple(source.seen.get(path, Fingerprint()) for path in files)
-            followers.append(_Follower(service, source.policy, files, built_from))
+            followers.append(Follower(service, source.policy, files, built_from))
         self._followers = tuple(followers)
         self._users = {path: [] for path in self._seen}
         for follower in followers:
@@ -197,7 +142,7 @@ class Renewal:
             self._begin(follower, source, told)
         self._plan_polls()
 
-    def _begin(self, follower: _Follower, source: Renewable, told: set[str]) -> None:
+    def _begin(self, follower: Follower, source: Renewable, told: set[str]) -> None:
         """Compare what is there now with what the service was built from."""
         now = self._content(follower)
         if not source.seen:
@@ -307,30 +252,21 @@ class Renewal:
         self._pending.clear()
         self._seen |= sample
         for follower in concerned:
-            if self._due(follower) and follower not in self._queue:
+            if follower.due(self._content(follower)) and follower not in self._queue:
                 self._queue.append(follower)
         self._plan_polls()
         self._work()
 
-    def _concerned(self) -> list[_Follower]:
+    def _concerned(self) -> list[Follower]:
         users = (follower for path in self._pending for follower in self._users[path])
         return list(dict.fromkeys(users))
 
-    def _content(self, follower: _Follower) -> Content:
+    def _content(self, follower: Follower) -> Content:
         return tuple(self._seen[path] for path in follower.files)
 
-    def _would_change(self, follower: _Follower, sample: Mapping[str, Fingerprint]) -> bool:
+    def _would_change(self, follower: Follower, sample: Mapping[str, Fingerprint]) -> bool:
         now = tuple(sample.get(path) or self._seen[path] for path in follower.files)
-        return now not in (follower.built_from, follower.refused)
-
-    def _due(self, follower: _Follower) -> bool:
-        """True when there is something new to try."""
-        now = self._content(follower)
-        if now == follower.built_from:
-            # Put back, or never touched: whatever was refused is gone.
-            follower.refused = follower.retry = None
-            return False
-        return now != follower.refused
+        return follower.would_change(now)
 
     # --- rebuilding ------------------------------------------------------------------------
 
@@ -340,50 +276,6 @@ class Renewal:
         if self._queue:
             self._later(0.0, self._work)
 
-    def _rebuild(self, follower: _Follower) -> None:
-        content = self._content(follower)
-        try:
-            context = self._build(follower)
-        except OperatingError as error:
-            context = None
-            reason = error.reason if isinstance(error, ContextRefused) else str(error)
-        if tuple(fingerprint(path) for path in follower.files) != content:
-            # Changed while it was read: what came of it may be half of each.
+    def _rebuild(self, follower: Follower) -> None:
+        if not self._rebuilder.rebuild(follower, self._content(follower)):
             self.stir(follower.files)
-        elif context is None:
-            self._refuse(follower, content, reason)
-        else:
-            self._judge(follower, content, context)
-
-    def _build(self, follower: _Follower) -> TLSContext:
-        old = dict(zip(follower.files, follower.built_from, strict=True))
-        for path in follower.files:
-            if self._seen[path].cut and not old[path].cut:
-                raise OperatingError(f"{path}: a PEM block has no end; is the file complete?")
-        return build_context(follower.policy, self._scope, self._passphrases)
-
-    def _judge(self, follower: _Follower, content: Content, context: TLSContext) -> None:
-        service, identity = follower.service, context.identity
-        paths = (*follower.policy.certificate_files[:1], *follower.policy.identity_files)
-        # The same options make the same number of identities, in the same order.
-        identities = zip(paths, identities_of(context), identities_of(service.tls), strict=True)
-        for path, new, old in identities:
-            problem = objection(new, old, self._now())
-            if problem is not None:
-                self._refuse(follower, content, f"{path}: {problem.reason}", problem.until)
-                return
-        pairs = zip(follower.files, content, follower.built_from, strict=True)
-        changed = ", ".join(path for path, now, then in pairs if now != then)
-        follower.built_from, follower.refused, follower.retry = content, None, None
-        service.renew(context)
-        if identity is None:
-            self._scope(events.RENEWED, service.name, changed)
-        else:
-            name = distinguished_name(identity.leaf.subject)
-            self._scope(events.RENEWED_UNTIL, service.name, changed, identity.not_after, name)
-
-    def _refuse(
-        self, follower: _Follower, content: Content, reason: str, until: datetime | None = None
-    ) -> None:
-        follower.refused, follower.retry = content, until
-        self._scope(events.RENEWAL_REFUSED, follower.service.name, reason)

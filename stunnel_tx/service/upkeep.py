@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from stunnel_tx.service.inotify import open_inotify
-from stunnel_tx.service.renewal import POLL_UNWATCHED, Renewal, identities_of
+from stunnel_tx.service.rebuilding import identities_of
+from stunnel_tx.service.renewal import POLL_UNWATCHED, Renewal
 from stunnel_tx.service.watching import FileWatch
 from stunnel_tx.telemetry.events import RENEWAL_POLLING
 from stunnel_tx.tls.validity import report_validity

@@ -62,6 +62,11 @@ LIST_ROW = Event(
     "Active connection {}: Service [{}], {} byte(s) sent to TLS, {} byte(s) sent to socket",
 )
 LIST_END = Event(EMERG, "Listed {} active connection(s)")
+LIST_COUNTERS = Event(
+    EMERG,
+    "Since the start: {} accepted, {} refused by the limit, {} sessions resumed, {} handshakes "
+    "failed{}, {} ended without close_notify",
+)
 FILES_LIMIT = Event(DEBUG, "Descriptor limit {}: at most {} clients")
 INTERNAL = Event(CRIT, "Internal error in {}: {}; please report this")
 TRACEBACK_LINE = Event(DEBUG, "{}")
@@ -102,6 +107,8 @@ CONNECTED = Event(NOTICE, "s_connect: connected {}")
 CONNECT_ERROR = Event(ERR, "s_connect: connect {}: {}")
 CONNECT_TIMEOUT = Event(ERR, "s_connect: s_poll_wait {}: TIMEOUTconnect exceeded")
 NO_MORE_ADDRESSES = Event(ERR, "No more addresses to connect")
+#: The same where the line before has said everything: it was the only address.
+NO_OTHER_ADDRESS = Event(DEBUG, NO_MORE_ADDRESSES.text)
 RESOLVE_FAILED = Event(ERR, 'Error resolving "{}": {}')
 REMOTE_CONNECTED = Event(NOTICE, "Service [{}] connected remote server from {}")
 SOCKET_OPTION = Event(WARNING, "Cannot set socket option {} on {}: {}")
@@ -143,12 +150,13 @@ SNI_UNREACHABLE = Event(
 )
 ALPN_NEGOTIATED = Event(INFO, "ALPN: negotiated protocol: {}")
 ALPN_NONE = Event(INFO, "ALPN: no protocol negotiated")
+NO_RESUMPTION = Event(INFO, "Sessions are not resumed: {}")
 SESSION_RESUMING = Event(INFO, "Attempting to resume: {}")
 REDIRECTING = Event(NOTICE, "Redirecting connection")
 TLS_ACCEPT_ERROR = Event(ERR, "SSL_accept: {}: client {}")
 TLS_CONNECT_ERROR = Event(ERR, "SSL_connect: {}: client {}")
 HANDSHAKE_TIMEOUT = Event(
-    INFO, "ssl_handshake_poll: s_poll_wait: TIMEOUTbusy exceeded: sending reset"
+    NOTICE, "ssl_handshake_poll: s_poll_wait: TIMEOUTbusy exceeded: sending reset"
 )
 
 # --- certificates --------------------------------------------------------------------------
@@ -206,7 +214,7 @@ TLS_TRUNCATED = Event(
 TRUNCATION_RESET = Event(ERR, "requireCloseNotify: sending reset to the other side")
 CLOSE_NOTIFY_SENT = Event(DEBUG, "Sending close_notify alert")
 SOCKET_ERROR = Event(ERR, "{}: client {}")
-IDLE_TIMEOUT = Event(INFO, "transfer_tcp: s_poll_wait: TIMEOUTidle exceeded: sending reset")
+IDLE_TIMEOUT = Event(NOTICE, "transfer_tcp: s_poll_wait: TIMEOUTidle exceeded: sending reset")
 CLOSE_TIMEOUT = Event(ERR, "transfer_tcp: s_poll_wait: TIMEOUTclose exceeded: closing")
 CONNECTION_END = Event(NOTICE, "Connection {}: {} byte(s) sent to TLS, {} byte(s) sent to socket")
 FINISHED = Event(DEBUG, "Service [{}] finished ({} left)")

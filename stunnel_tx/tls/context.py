@@ -18,6 +18,7 @@ from stunnel_tx.telemetry.events import (
     CRLS_LOADED,
     DH_PARAMETERS,
     KEY_LOG,
+    NO_RESUMPTION,
     OPTIONS_NOT_CLEARED,
     TLS_OPTIONS,
     TRUST_UNREADABLE,
@@ -25,6 +26,7 @@ from stunnel_tx.telemetry.events import (
     TRUSTED_SERVER_CA,
 )
 from stunnel_tx.telemetry.levels import INFO
+from stunnel_tx.tls import profiles
 from stunnel_tx.tls.alpn import set_protocols
 from stunnel_tx.tls.binding.contexts import (
     clear_partial_write,
@@ -93,14 +95,14 @@ def _build(policy: TLSPolicy, scope: Scope, passphrases: Passphrases) -> TLSCont
     revocations = _set_revocations(context, policy, scope)
     _set_verification(context, policy)
     set_protocols(context, policy)
-    _set_sessions(context, policy)
+    _set_sessions(context, policy, scope)
     _set_key_log(context, policy, scope)
     try:
         server_name = server_name_bytes(policy.server_name)
     except UnicodeError as error:
         reason = f"'sni' is not a host name: {policy.server_name}"
         raise ContextRefused(policy.service, reason) from error
-    resumes = policy.session_resume and policy.role is Role.CLIENT
+    resumes = policy.resumes and policy.role is Role.CLIENT
     return TLSContext(
         *(policy, context, identity, trust.pins, server_name, keys, revocations),
         sessions=SessionCache(policy.session_timeout) if resumes else None,
@@ -170,8 +172,9 @@ def _set_algorithms(context: SSL.Context, policy: TLSPolicy) -> None:
     groups = policy.groups
     if not groups or set_groups(context, groups):
         return
-    # The default has a group that OpenSSL before 3.5 does not know.
-    if groups == DEFAULT_GROUPS and set_groups(context, groups.partition(":")[2]):
+    # Our own lists begin with a group that OpenSSL before 3.5 does not know.
+    ours = groups in {DEFAULT_GROUPS, profiles.GROUPS}
+    if ours and set_groups(context, groups.partition(":")[2]):
         return
     raise ContextRefused(policy.service, f"Invalid groups list in 'curves': {groups}")
 
@@ -191,7 +194,7 @@ def _set_options(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> None:
         wanted |= SSL.OP_NO_RENEGOTIATION
     if policy.role is Role.SERVER:
         wanted |= _NO_RESUMPTION_ON_RENEGOTIATION
-        if not policy.session_resume:
+        if not policy.resumes:
             wanted |= SSL.OP_NO_TICKET
         if policy.psk_file is not None:
             # Otherwise a client that has a key and no certificate could choose to need one.
@@ -330,11 +333,13 @@ def session_scope(policy: TLSPolicy) -> bytes:
     return hashlib.sha256(rules.encode("utf-8", "backslashreplace")).digest()
 
 
-def _set_sessions(context: SSL.Context, policy: TLSPolicy) -> None:
+def _set_sessions(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> None:
     """Set who may resume, and for how long; clients keep their sessions outside of the library."""
     if policy.role is Role.SERVER or policy.psk_file is None:
         # OpenSSL takes an external key for a session, one without any scope.
         context.set_session_id(session_scope(policy))
-    keeps = policy.session_resume and policy.role is Role.SERVER
+    if policy.session_resume and policy.unresumable:
+        scope(NO_RESUMPTION, policy.unresumable)
+    keeps = policy.resumes and policy.role is Role.SERVER
     context.set_session_cache_mode(SSL.SESS_CACHE_SERVER if keeps else SSL.SESS_CACHE_OFF)
     context.set_timeout(policy.session_timeout)

@@ -31,6 +31,7 @@ from stunnel_tx.telemetry.events import (
 from stunnel_tx.telemetry.levels import INFO
 from stunnel_tx.tls.alpn import NO_PROTOCOL
 from stunnel_tx.tls.binding.contexts import session_reused
+from stunnel_tx.tls.binding.sessions import session_id
 from stunnel_tx.tls.connection import PeerJudgement, facts_of, put_out
 from stunnel_tx.tls.facts import leaf_facts
 from stunnel_tx.tls.policy import Role
@@ -241,6 +242,26 @@ class TLSContext:
         alone = self.policy.verification.require and not self.policy.redirect
         return alone or found
 
+    def resumed(self, connection: SSL.Connection) -> bool:
+        """True when the handshake of *connection*, just finished, has resumed a session.
+
+        To OpenSSL a pre-shared key in TLS 1.3 is a session too; here it is not.
+        """
+        return bool(session_reused(connection)) and not self._by_key_now(connection)
+
+    def _by_key_now(self, connection: SSL.Connection) -> bool:
+        """True when it was a pre-shared key that this very handshake went by."""
+        keys = self.keys
+        if keys is None or keys.identity(connection) is None or not self._by_key(connection):
+            return False
+        if self.policy.role is Role.SERVER:
+            return True
+        # A client shows its key beside its ticket. In TLS 1.3 only a ticket gives an id to a
+        # session, and the next one has not been read yet.
+        session = connection.get_session()
+        ticket = session is not None and bool(session_id(session))
+        return not (ticket and session_reused(connection))
+
     def _announce(self, scope: Scope) -> None:
         """Say what is about to be asked of the peer."""
         required = self.policy.verification.require
@@ -254,7 +275,7 @@ class TLSContext:
     def _outcome(self, connection: SSL.Connection) -> Event:
         """The line that tells a new session, a resumed one and one by a pre-shared key apart."""
         role = self.policy.role
-        if self.keys is not None and self.keys.identity(connection) and self._by_key(connection):
+        if self._by_key_now(connection):
             return TLS_ACCEPTED_PSK if role is Role.SERVER else TLS_CONNECTED_PSK
         return _EVENTS[role, bool(session_reused(connection))]
 

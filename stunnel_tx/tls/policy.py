@@ -227,6 +227,25 @@ class TLSPolicy:
         if (self.verification.chain or self.verification.pin) and self.trust.empty:
             raise ValueError("verification needs trusted certificates")
 
+    @property
+    def unresumable(self) -> str:
+        """Why sessions are not resumed although they may be: "" where they are.
+
+        What could not be judged rightly in a resumed handshake is not resumed. It shows the
+        leaf alone, not the chain; and of a peer without a certificate not whether the session
+        was made with a key.
+        """
+        if self.revocation.whole_chain:
+            return "CRLcheckChain needs the whole chain each time"
+        if self.redirect and self.psk_file is not None:
+            return "beside 'redirect' a pre-shared key has to be shown each time"
+        return ""
+
+    @property
+    def resumes(self) -> bool:
+        """True when sessions are offered, or taken."""
+        return self.session_resume and not self.unresumable
+
     def _check_names(self) -> None:
         if not all(1 <= len(name) <= MAX_ALPN_NAME for name in self.alpn):
             raise ValueError(f"an ALPN name has 1 to {MAX_ALPN_NAME} bytes")

@@ -1,8 +1,9 @@
 """Ready-made choices of versions, ciphers and groups.
 
-Three of them follow Mozilla's "Server Side TLS" recommendations, version 5.7
-(https://ssl-config.mozilla.org/guidelines/5.7.json). Two things are ours: the hybrid
-post-quantum group leads everywhere, and what is not in the library is left out.
+They follow the "Server Side TLS" guidelines that began at Mozilla and are kept at tlsref.org now:
+``modern`` and ``intermediate`` version 6.0, ``old`` version 5.8, the last one to have it
+(``https://data.tlsref.org/guidelines/6.0.json``, ``5.8.json``). Names of groups are OpenSSL's;
+what is not in the library is left out.
 """
 
 from __future__ import annotations
@@ -11,12 +12,10 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["PROFILES", "TLSProfile"]
+__all__ = ["GROUPS", "PROFILES", "TLSProfile"]
 
-_GROUPS: Final = "X25519MLKEM768:X25519:P-256:P-384"
-# For DHE ciphers with clients that name such groups (RFC 7919); for older ones the server needs
-# parameters of its own.
-_WITH_DH: Final = f"{_GROUPS}:ffdhe2048:ffdhe3072"
+#: The same in all of them, the best first.
+GROUPS: Final = "X25519MLKEM768:X25519:P-256:P-384"
 _SUITES: Final = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
 _INTERMEDIATE: Final = (
@@ -26,9 +25,6 @@ _INTERMEDIATE: Final = (
     "ECDHE-RSA-AES256-GCM-SHA384",
     "ECDHE-ECDSA-CHACHA20-POLY1305",
     "ECDHE-RSA-CHACHA20-POLY1305",
-    "DHE-RSA-AES128-GCM-SHA256",
-    "DHE-RSA-AES256-GCM-SHA384",
-    "DHE-RSA-CHACHA20-POLY1305",
 )
 
 _OLD: Final = (
@@ -41,8 +37,6 @@ _OLD: Final = (
     "ECDHE-RSA-AES256-SHA384",
     "ECDHE-ECDSA-AES256-SHA",
     "ECDHE-RSA-AES256-SHA",
-    "DHE-RSA-AES128-SHA256",
-    "DHE-RSA-AES256-SHA256",
     "AES128-GCM-SHA256",
     "AES256-GCM-SHA384",
     "AES128-SHA256",
@@ -63,17 +57,15 @@ class TLSProfile:
     min_version: int
     ciphers: str
     ciphersuites: str = _SUITES
-    groups: str = _GROUPS
+    groups: str = GROUPS
     security_level: int = 2
     server_preference: bool = False
 
 
 PROFILES: Final = {
     # TLS 1.3 alone: the ciphers are never asked for, but an empty list means the library's.
-    "modern": TLSProfile(0x0304, ":".join(_INTERMEDIATE[:6])),
-    "intermediate": TLSProfile(0x0303, ":".join(_INTERMEDIATE), groups=_WITH_DH),
+    "modern": TLSProfile(0x0304, ":".join(_INTERMEDIATE)),
+    "intermediate": TLSProfile(0x0303, ":".join(_INTERMEDIATE)),
     # TLS 1.0 and 1.1 sign with SHA-1, which OpenSSL allows at level 0 only.
-    "old": TLSProfile(
-        0x0301, ":".join(_OLD), groups=_WITH_DH, security_level=0, server_preference=True
-    ),
+    "old": TLSProfile(0x0301, ":".join(_OLD), security_level=0, server_preference=True),
 }

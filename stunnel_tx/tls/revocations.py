@@ -1,7 +1,8 @@
 """Certificates that their issuers have taken back: CRLfile and CRLpath.
 
 In a full handshake OpenSSL looks certificates up by itself. In a resumed one nobody does, so
-the leaf is looked up here, in the lists as they were when the context was built.
+the leaf is looked up here, in the lists as they were when the context was built. Where the whole
+chain matters no session is resumed.
 """
 
 from __future__ import annotations

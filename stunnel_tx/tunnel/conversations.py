@@ -83,7 +83,7 @@ def _common_name(certificate: Certificate) -> str | None:
 
 
 async def receive_header(task: Task, sock: socket.socket, scope: Scope) -> Header:
-    """Take the PROXY header that a peer listed in ``acceptProxy`` sends first.
+    """Take the PROXY header that a peer listed in ``acceptProxy``, or a balancer, sends first.
 
     Raises what :func:`~stunnel_tx.negotiation.proxy_header.read_header` raises. The time is
     bounded by the caller.

@@ -159,19 +159,24 @@ class NameTarget:
             if _not_ours(error):
                 raise
             scope(events.RESOLVE_FAILED, self.host, error)
-            raise Reported(str(error)) from error
+            raise Reported(str(error), lines=1) from error
         last: Exception = PeerRefused("No remote host resolved")
-        for address in found[:MAX_TARGETS]:
+        addresses = found[:MAX_TARGETS]
+        for address in addresses:
             try:
                 return await connector.open(task, address, scope)
             except (OSError, DeadlineExceeded) as error:
                 report_failure(scope, address, error)
                 last = error
-        raise Reported(str(last)) from last
+        raise Reported(str(last), lines=len(addresses)) from last
 
 
 class Reported(StunnelTxError):
-    """A failure that has its log line already."""
+    """A failure that has its log *lines* already."""
+
+    def __init__(self, text: str, lines: int) -> None:
+        self.lines = lines
+        super().__init__(text)
 
 
 def report_failure(scope: Scope, target: object, error: Exception) -> None:
@@ -213,17 +218,20 @@ class Destination:
             scope(events.FAILOVER_RR, first)
         elif len(targets) > 1:
             scope(events.FAILOVER_PRIO)
+        lines = 0
         for step in range(len(targets)):
             target = targets[(first + step) % len(targets)]
             try:
                 return await target.open(task, self._connector, scope)
-            except Reported:
-                continue
+            except Reported as error:
+                lines += error.lines
             except (OSError, StunnelTxError) as error:
                 if _not_ours(error):
                     raise
                 report_failure(scope, target, error)
-        scope(events.NO_MORE_ADDRESSES)
+                lines += 1
+        # One line has said it all; several want a last word, and so does silence.
+        scope(events.NO_OTHER_ADDRESS if lines == 1 else events.NO_MORE_ADDRESSES)
         raise PeerRefused("No more addresses to connect")
 
 

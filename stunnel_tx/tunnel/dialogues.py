@@ -1,8 +1,8 @@
 """The negotiation of one tunnel: its stages over real connections, and refusals told in time.
 
-The tunnel calls what its place in the order of things demands (``opened``, ``connect``,
-``joined``, ``encrypting``, ``encrypted``, ``middle``, ``late``); a service without a protocol
-and without PROXY headers needs none of this.
+The tunnel calls what its place in the order of things demands (``introduced``, ``opened``,
+``connect``, ``joined``, ``encrypting``, ``encrypted``, ``middle``, ``late``); a service without a
+protocol and without PROXY headers needs none of this.
 """
 
 from __future__ import annotations
@@ -159,8 +159,8 @@ class Dialogues:
         chooser = self._policy.chooser
         return None if chooser is None else partial(_resolve, chooser, self._task, self._notes)
 
-    async def opened(self) -> None:
-        """Right after accept: the PROXY header of a listed peer, then the early stage.
+    async def introduced(self) -> None:
+        """Right after accept: the PROXY header of a listed peer.
 
         From here on the client is whoever the header names.
         """
@@ -169,6 +169,9 @@ class Dialogues:
             header = await receive_header(self._task, self._local, self._notes.scope)
             if header.source is not None:
                 conversation.source, conversation.target = header.source, header.target
+
+    async def opened(self) -> None:
+        """The early stage."""
         await self._say(self._policy.stages.early)
 
     async def connect(self, destination: Destination) -> socket.socket:

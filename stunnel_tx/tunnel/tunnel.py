@@ -39,6 +39,7 @@ class Tunnel:
 
     __slots__ = (
         "_alerted",
+        "_announced",
         "_relay",
         "_remote",
         "_runtime",
@@ -69,6 +70,7 @@ class Tunnel:
         #: The TLS side, from its handshake on.
         self.connection: SSL.Connection | None = None
         self._alerted = False
+        self._announced = False
         self._tls: TLSContext | None = None
         self._target = ""
         self._talks: Dialogues | None = None
@@ -83,11 +85,18 @@ class Tunnel:
         runtime.counters.accepted += 1
         runtime.counters.active += 1
         self._scope(events.STARTED, policy.name)
-        self._scope(events.ACCEPTED, policy.name, self.peer)
+        if policy.negotiation is None:
+            self._announce()
         if inet:
             apply_options(self._socket, policy.local_options, self._scope, "local")
         if self._task is not None:
             self._task.start(self._set_up(), self._stood_up)
+
+    def _announce(self) -> None:
+        """Say once who has come: the client itself, where somebody in between tells who it is."""
+        if not self._announced:
+            self._announced = True
+            self._scope(events.ACCEPTED, self.policy.name, self.peer)
 
     @property
     def remote_socket(self) -> socket.socket | None:
@@ -145,10 +154,12 @@ class Tunnel:
     async def _stages(self, talks: Dialogues) -> None:
         """Server mode without ``connects_first`` is the one that does not connect first."""
         source = talks.conversation.source
-        await talks.opened()
+        await talks.introduced()
         named = talks.conversation.source
         if named is not None and named != source:
             self.peer = address_text((named.host, named.port))
+        self._announce()
+        await talks.opened()
         steps = [self._connect, talks.middle, self._encrypt, talks.late]
         if not (self.policy.client or talks.connects_first):
             steps[0], steps[2] = steps[2], steps[0]
@@ -242,6 +253,7 @@ class Tunnel:
             except SSL.WantWriteError:
                 await task.ready(fd, WRITE)
         outcome = tls.finish(connection, self._scope)
+        self._runtime.counters.resumed += tls.resumed(connection)
         self.redirected = outcome is verification.Outcome.UNAUTHENTICATED
         if self.redirected and self._remote is not None:
             # The protocol had to connect first, to a place that is not for strangers.
@@ -292,6 +304,7 @@ class Tunnel:
 
     def _failed(self, error: BaseException) -> None:
         """Log why set-up failed, close what is open."""
+        self._announce()
         scope, policy, counters = self._scope, self.policy, self._runtime.counters
         on_tls = events.TLS_CONNECT_ERROR if policy.client else events.TLS_ACCEPT_ERROR
         talks, self._talks = self._talks, None

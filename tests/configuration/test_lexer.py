@@ -94,10 +94,18 @@ class FlawTests(SynchronousTestCase):
         return [str(problem) for problem in lex(data, "f").problems]
 
     def test_no_equals(self) -> None:
-        """A line without an equals sign is shown and refused; the next line still counts."""
+        """A line without an equals sign is named and refused; the next line still counts."""
         (problem,) = self.problems(b"client\na=1\n")
         self.assertIn("f:1: \"client\": No '=' found", problem)
         self.assertEqual(shapes(b"client\na=1\n"), [("a", "1")])
+
+    def test_no_equals_no_secret(self) -> None:
+        """Of such a line its first word is shown: the rest may be a password."""
+        for line in (b"protocolPassword hunter2", b"protocolPassword: hunter2"):
+            (problem,) = self.problems(line + b"\n")
+            self.assertIn("f:1: \"protocolPassword...\": No '=' found", problem)
+        (problem,) = self.problems(b'"hunter2"\n')
+        self.assertNotIn("hunter2", problem)
 
     def test_unclosed_header(self) -> None:
         """A header without its end is told what it lacks."""

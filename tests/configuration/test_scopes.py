@@ -238,6 +238,14 @@ class ProblemTests(SynchronousTestCase):
         self.assertIn("did you mean connect?", str(problem))
         self.assertEqual((problem.service, str(problem.place)), ("x", "f:2"))
 
+    def test_unknown_without_its_value(self) -> None:
+        """No part of a value is shown with an unknown name, wherever the first ``=`` is."""
+        for line in ("protocolPasword = hunter2", "protocolPassword hunter2=x"):
+            (problem,) = read(f"[x]\n{line}\n").problems
+            self.assertNotIn("hunter2", str(problem))
+            self.assertIn('f:2: "protocolPas', str(problem))
+            self.assertIn("did you mean protocolPassword?", str(problem))
+
     def test_global_in_section(self) -> None:
         """A global option in a section is told where it belongs."""
         (problem,) = read("[x]\npid = /x\n").problems

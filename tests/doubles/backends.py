@@ -19,17 +19,21 @@ CHUNK = 65536
 
 
 class Backend(Generic[T]):
-    """Listens on a free loopback port; *talk* gets what *prepare* makes of each connection.
+    """Listens on a loopback port; *talk* gets what *prepare* makes of each connection.
 
     ``accepted`` counts connections; ``problems`` holds what their threads raised.
     """
 
     def __init__(
-        self, talk: Callable[[T], None], prepare: Callable[[socket.socket], T], backlog: int = 512
+        self,
+        talk: Callable[[T], None],
+        prepare: Callable[[socket.socket], T],
+        backlog: int = 512,
+        port: int = 0,
     ) -> None:
         self._talk = talk
         self._prepare = prepare
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        self._listening = socket.create_server(("127.0.0.1", port), backlog=backlog)
         self.port: int = self._listening.getsockname()[1]
         self.accepted = 0
         self.problems: list[BaseException] = []
@@ -79,9 +83,9 @@ class Backend(Generic[T]):
         eventually(lambda: not self.active, "every thread of a backend has ended")
 
 
-def plain(talk: Callable[[socket.socket], None]) -> Backend[socket.socket]:
-    """A backend without TLS."""
-    return Backend(talk, lambda sock: sock)
+def plain(talk: Callable[[socket.socket], None], port: int = 0) -> Backend[socket.socket]:
+    """A backend without TLS, on *port* or a free one."""
+    return Backend(talk, lambda sock: sock, port=port)
 
 
 def echo(sock: socket.socket) -> None:

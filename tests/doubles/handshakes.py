@@ -26,7 +26,7 @@ BOTH_CLOSED = SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN
 class End:
     """One end of a handshake; ``refusal`` is empty when it was content with the other.
 
-    ``outcome`` is its verdict about the other.
+    ``outcome`` is its verdict about the other, ``resumed`` whether it came by a session.
     """
 
     context: TLSContext
@@ -35,6 +35,7 @@ class End:
     shaken: bool = False
     refusal: str = ""
     outcome: Outcome | None = None
+    resumed: bool = False
 
     def turn(self) -> None:
         """Go as far as the input at hand allows, the verdict included."""
@@ -43,6 +44,7 @@ class End:
                 self.connection.do_handshake()
                 self.shaken = True
                 self.outcome = self.context.finish(self.connection, self.log.scope)
+                self.resumed = self.context.resumed(self.connection)
             self.connection.recv(1)
         except SSL.WantReadError:
             pass

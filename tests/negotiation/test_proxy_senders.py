@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.negotiation.peer import Endpoint
-from stunnel_tx.negotiation.proxy_senders import Senders
+from stunnel_tx.negotiation.proxy_senders import EVERYBODY, Senders
 from tests.doubles.destinations import senders
 
 
@@ -32,3 +32,9 @@ class SendersTests(SynchronousTestCase):
         """Without a list nobody is believed."""
         for peer in (None, Endpoint("127.0.0.1", 1)):
             self.assertFalse(Senders().include(peer))
+
+    def test_everybody(self) -> None:
+        """Everybody is everybody, on sockets of any kind."""
+        for host in ("/run/x", "127.0.0.1", "2001:db8::1"):
+            self.assertTrue(EVERYBODY.include(Endpoint(host, 1)))
+        self.assertTrue(EVERYBODY.include(None))

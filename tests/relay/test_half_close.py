@@ -12,7 +12,6 @@ from stunnel_tx.relay.half_close import (
     State,
     Wait,
     advance,
-    diagram,
     waiting,
 )
 
@@ -89,14 +88,3 @@ class WaitingTests(SynchronousTestCase):
         """While neither direction is done, TIMEOUTidle applies."""
         if State.DONE not in {initiator, responder}:
             self.assertIs(waiting(initiator, responder), Wait.IDLE)
-
-
-class DiagramTests(SynchronousTestCase):
-    """The picture for the documentation."""
-
-    def test_one_edge_per_row(self) -> None:
-        """Each row of the table is one edge of the graph."""
-        text = diagram()
-        for (before, event), after in TRANSITIONS.items():
-            self.assertIn(f'{before.name} -> {after.name} [label="{event.name}"];', text)
-        self.assertEqual(text.count("->"), len(TRANSITIONS))

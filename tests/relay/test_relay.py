@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.relay.channel import CHUNK, PipeChannel
 from stunnel_tx.relay.half_close import State
+from stunnel_tx.telemetry.levels import NOTICE
 from tests.doubles.relayed import Relayed
 from tests.doubles.tls_pairs import TLS_1_2, TLS_1_3
 
@@ -124,7 +125,7 @@ class RelayTests:
         self.assertEqual((made.outcome.word, made.outcome.failed), ("reset", True))
         self.assertEqual((made.user.end, made.backend.end), ("reset", "reset"))
         wanted = "transfer_tcp: s_poll_wait: TIMEOUTidle exceeded: sending reset"
-        self.assertEqual(made.log.texts, [wanted])
+        self.assertEqual(made.log.lines, [(NOTICE, "0", wanted)])
 
     def test_idle_timeout_without_answer(self: Any) -> None:
         """A half-closed initiator waits for its answer no longer than TIMEOUTidle."""

@@ -219,18 +219,31 @@ class LifeTests(ApplicationTestCase):
     """Limits, the list, and the end."""
 
     def test_list(self) -> None:
-        """Each tunnel is a line with its bytes, between a first and a last line."""
+        """Each tunnel is a line with its bytes, between a first and a last line; then numbers."""
         self.rig.run(self.rig.service())
         user, backend = self.rig.join()
         self.rig.until(lambda: self.rig.established)
         user.send(b"12345")
         self.rig.until(lambda: len(backend.received) == 5, user, backend)
         start = len(self.rig.log.texts)
+        counters = self.rig.application.runtime.counters
+        counters.resumed, counters.truncated = 2, 4
+        for kind in ("tls", "timeout", "tls"):
+            counters.handshake_failed(kind)
         self.rig.application.list_tunnels()
+        numbers = (
+            "Since the start: 1 accepted, 0 refused by the limit, 2 sessions resumed, "
+            "3 handshakes failed (timeout 1, tls 2), 4 ended without close_notify"
+        )
         row = "Service [test], 0 byte(s) sent to TLS, 5 byte(s) sent to socket"
         self.assertEqual(
             self.rig.log.texts[start:],
-            ["Active connections:", f"Active connection 0: {row}", "Listed 1 active connection(s)"],
+            [
+                "Active connections:",
+                f"Active connection 0: {row}",
+                "Listed 1 active connection(s)",
+                numbers,
+            ],
         )
         self.assertEqual({level for level, _, _ in self.rig.log.lines[start:]}, {0})
 

@@ -30,12 +30,17 @@ class EndpointTests(ApplicationTestCase):
         self.rig.accepted()
 
     def test_wrapped(self) -> None:
-        """A string whose endpoint wraps its transports is bridged, PROXY header and all."""
-        self.rig.run(self.rig.service(accept="haproxy:tcp:0:interface=127.0.0.1"))
+        """A string whose endpoint wraps its transports is bridged.
+
+        Of the two headers that this one wants, the endpoint takes the first.
+        """
+        self.rig.run(self.rig.service(accept="haproxy:haproxy:tcp:0:interface=127.0.0.1"))
         sock = self.rig.dial()
+        sock.send(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")
         sock.send(b"PROXY TCP4 192.0.2.7 192.0.2.8 1111 2222\r\n")
         user = self.rig.shake(sock)
         backend_socket = self.rig.accepted()
+        self.assertEqual(self.named(), ["192.0.2.7:1111"])
         user.send(b"through the bridge")
         data = bytearray()
 
@@ -48,6 +53,90 @@ class EndpointTests(ApplicationTestCase):
 
         self.rig.until(arrived, user)
         self.assertEqual(bytes(data), b"through the bridge")
+
+    def named(self) -> list[str]:
+        """Who the log says has come."""
+        start = "Service [test] accepted connection from "
+        return [text[len(start) :] for text in self.rig.log.texts if text.startswith(start)]
+
+    def check_haproxy(self, accept: str, sock: socket.socket | None = None) -> None:
+        """The client is whom the header names, in the log and for the backend.
+
+        It is so from the first line on, before TLS and although the server is to speak first;
+        the balancer's address is in no line that is not for debugging.
+        """
+        lines = "sendProxy = 1", "protocol = smtp", "debug = 7"
+        self.rig.run(self.rig.service(*lines, accept=accept))
+        if sock is None:
+            sock = self.rig.dial()
+        else:
+            self.rig.open.append(sock)
+            sock.connect(accept.rpartition(":")[2])
+        balancer = str(sock.getsockname()[1]) if sock.family == socket.AF_INET else "unix"
+        sock.send(b"PROXY TCP4 192.0.2.7 192.0.2.8 1111 2222\r\n")
+        backend = self.rig.accepted()
+        self.assertEqual(self.named(), ["192.0.2.7:1111"])
+        header = b"PROXY TCP4 192.0.2.7 192.0.2.8 1111 2222\r\n"
+        self.rig.until(lambda: backend.recv(100) == header)
+        sock.close()
+        self.rig.until(lambda: not self.rig.application.runtime.tunnels)
+        texts = [text for level, _, text in self.rig.log.lines if 0 < level < 7]
+        self.assertEqual([text for text in texts if balancer in text], [])
+
+    def test_haproxy(self) -> None:
+        """Behind haproxy:tcp: the client's address is that of the header."""
+        self.check_haproxy("haproxy:tcp:0:interface=127.0.0.1")
+
+    def test_haproxy_unix(self) -> None:
+        """So it is behind haproxy:unix:, where there was no address at all."""
+        self.check_haproxy(f"haproxy:unix:{socket_path()}", socket.socket(socket.AF_UNIX))
+
+    def test_haproxy_without_header(self) -> None:
+        """Who sends no header is turned away, and named as who he is."""
+        self.rig.run(self.rig.service(accept="haproxy:tcp:0:interface=127.0.0.1"))
+        sock = self.rig.dial()
+        host, port = sock.getsockname()
+        sock.send(b"GET / HTTP/1.0\r\n\r\n")
+        self.rig.until(self.rig.errors)
+        self.assertEqual(self.named(), [f"{host}:{port}"])
+        (error,) = self.rig.errors()
+        self.assertIn("no PROXY protocol header", error)
+        self.assertIn(f"client {host}:{port}", error)
+
+    def test_haproxy_and_silence(self) -> None:
+        """The header has no more time than anything else before the relay."""
+        self.rig.run(
+            self.rig.service("TIMEOUTbusy = 5", accept="haproxy:tcp:0:interface=127.0.0.1")
+        )
+        self.rig.dial()
+        self.rig.until(lambda: self.rig.application.runtime.tunnels)
+        self.rig.turner.advance(6)
+        self.rig.until(lambda: not self.rig.application.runtime.tunnels)
+        self.assertEqual(len(self.named()), 1)
+        self.assertEqual(len(self.rig.errors()), 1, self.rig.errors())
+
+    def test_haproxy_beside_a_plain_address(self) -> None:
+        """Headers are wanted at that address alone, over a reload too."""
+        sections = (
+            self.rig.service(accept="haproxy:tcp:0:interface=127.0.0.1"),
+            self.rig.service(name="b"),
+        )
+        self.rig.run(*sections)
+        for _ in range(2):
+            sock = self.rig.dial()
+            sock.send(b"PROXY TCP4 192.0.2.7 192.0.2.8 1111 2222\r\n")
+            self.rig.shake(sock)
+            self.rig.accepted()
+            self.talk(1)
+            self.rig.application.reload()
+        self.assertEqual(self.named(), ["192.0.2.7:1111"] * 2)
+
+    def test_haproxy_string_that_is_wrong(self) -> None:
+        """A mistake behind haproxy: is told with the whole string."""
+        self.rig.write(self.rig.service(accept="haproxy:tcp:x"))
+        self.rig.application.load()
+        error = self.assertRaises(OperatingError, self.rig.application.bind)
+        self.assertIn("endpoint haproxy:tcp:x: ", str(error))
 
     def test_connect(self) -> None:
         """tcp: and unix: strings lead to the backend."""

@@ -7,7 +7,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.errors import OperatingError
 from stunnel_tx.service import endpoints
-from stunnel_tx.service.endpoints import endpoint_kinds, plugin_kinds, server_endpoint
+from stunnel_tx.service.endpoints import (
+    endpoint_kinds,
+    has_header,
+    plugin_kinds,
+    server_endpoint,
+)
 from tests.doubles.private_reactor import PrivateReactor
 
 
@@ -46,8 +51,17 @@ class ServerEndpointTests(SynchronousTestCase):
         endpoint = server_endpoint("tcp:0:interface=127.0.0.1", self.turner.reactor)
         self.assertTrue(IStreamServerEndpoint.providedBy(endpoint))
 
+    def test_behind_a_balancer(self) -> None:
+        """After the word haproxy comes the string of the socket, and nothing wraps it."""
+        plain = server_endpoint("tcp:0:interface=127.0.0.1", self.turner.reactor)
+        balanced = server_endpoint("haproxy:tcp:0:interface=127.0.0.1", self.turner.reactor)
+        self.assertIs(type(balanced), type(plain))
+        self.assertTrue(has_header("haproxy:tcp:0"))
+        self.assertFalse(has_header("tcp:0:interface=haproxy"))
+
     def test_bad(self) -> None:
         """Whatever is wrong with a string, the operator hears of the string."""
-        for text in ("tcp:", "tcp:x", "systemd:domain=INET:index=99", "nosuchkind:1", "unix:a:b=c"):
+        texts = "haproxy:", "tcp:", "tcp:x", "systemd:domain=INET:index=99", "unix:a:b=c"
+        for text in (*texts, "nosuchkind:1"):
             error = self.assertRaises(OperatingError, server_endpoint, text, self.turner.reactor)
             self.assertIn(f"endpoint {text}: ", str(error))

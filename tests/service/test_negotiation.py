@@ -5,23 +5,25 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
+from attrs import evolve
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.configuration.loader import load
 from stunnel_tx.configuration.sources import text_source
 from stunnel_tx.negotiation.peer import Conversation, Endpoint
+from stunnel_tx.negotiation.proxy_senders import EVERYBODY
 from stunnel_tx.service.build import server_name
-from stunnel_tx.service.negotiation import negotiation_policy, protocol_names
+from stunnel_tx.service.negotiation import behind_balancer, negotiation_policy, protocol_names
 from stunnel_tx.tunnel.destination import Connector
-from stunnel_tx.tunnel.dialogues import Dialogues
+from stunnel_tx.tunnel.dialogues import Dialogues, NegotiationPolicy
 from stunnel_tx.tunnel.peers import PlainPeer, TLSPeer
 from tests.doubles.negotiated import NegotiatedCase
 from tests.doubles.tls_pairs import TLS_1_3, contexts
+from tests.doubles.tunnels import TunnelRig, tls_context
 
 if TYPE_CHECKING:
     from stunnel_tx.configuration.model import Settings
-    from stunnel_tx.tunnel.dialogues import NegotiationPolicy
 
 CLIENT = "client = yes\naccept = 1\nconnect = proxy.example:2\n"
 SERVER = "cert = c\naccept = 1\n"
@@ -67,6 +69,23 @@ class PolicyTests(SynchronousTestCase):
         self.assertTrue(found.accept_proxy.include(None))
         self.assertTrue(found.accept_proxy.include(Endpoint("10.1.2.3", 1)))
         self.assertFalse(found.accept_proxy.include(Endpoint("11.1.2.3", 1)))
+
+    def test_behind_a_balancer(self) -> None:
+        """There everybody sends a header; all the rest is as it was, and renewed with it."""
+        rig = TunnelRig()
+        self.addCleanup(rig.close)
+        for said in (None, policy(f"{SERVER}connect = 2\nprotocol = smtp\nsendProxy = 1")):
+            plain = evolve(rig.policy, negotiation=said)
+            found = behind_balancer(plain)
+            assert found.negotiation is not None
+            own = said or NegotiationPolicy()
+            self.assertEqual(found.negotiation.accept_proxy, EVERYBODY)
+            self.assertIs(found.negotiation.stages.early, own.stages.early)
+            self.assertEqual(found.negotiation.send_proxy, own.send_proxy)
+            self.assertIs(plain.negotiation, said)
+            renewed = tls_context(client=True)
+            plain.renew(renewed)
+            self.assertIs(found.tls, renewed)
 
     def test_choosers(self) -> None:
         """An HTTP proxy reaches what is listed only; a SOCKS proxy what is not forbidden."""

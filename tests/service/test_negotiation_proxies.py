@@ -211,6 +211,8 @@ class HeaderTests(NegotiatedCase):
         user.say(encode_v1(SOURCE, TARGET) + b"no TLS at all")
         self.assertEqual(user.end(), "reset")
         self.over("SSL_accept: ", "client 192.0.2.1:1025")
+        came = [text for text in self.rig.log.texts if "accepted connection from" in text]
+        self.assertEqual(came, ["Service [test] accepted connection from 192.0.2.1:1025"])
 
     def test_missing_header(self) -> None:
         """A listed peer must send one; from all others it is bad TLS."""

@@ -77,7 +77,7 @@ class AlgorithmTests(SynchronousTestCase):
         self.assertEqual(policy.ciphersuites, "TLS_AES_128_GCM_SHA256")
 
     def test_old_profile_has_an_order(self) -> None:
-        """With tlsProfile = old a server chooses, as Mozilla recommends; else the client."""
+        """With tlsProfile = old a server chooses, as the guidelines say; else the client."""
         for name, wanted in (("old", True), ("intermediate", False)):
             policy = policy_of(f"tlsProfile = {name}")
             self.assertEqual(bool(policy.options_set & SSL.OP_CIPHER_SERVER_PREFERENCE), wanted)

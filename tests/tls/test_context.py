@@ -21,6 +21,7 @@ from stunnel_tx.tls.policy import (
     TrustPolicy,
     VerificationPolicy,
 )
+from stunnel_tx.tls.profiles import PROFILES
 from tests.doubles.certificates import DAY, NOW, PEM, Authority, Issued
 from tests.doubles.handshakes import Meeting
 from tests.doubles.recording import Recording
@@ -193,6 +194,8 @@ class SettingsTests(ContextTestCase):
         self.patch(module, "set_groups", known)
         self.server()
         self.assertEqual(asked[1], "X25519:P-256:X448:P-521:P-384")
+        self.server(groups=PROFILES["intermediate"].groups)
+        self.assertEqual(asked[3], "X25519:P-256:P-384")
         self.assertRaises(OperatingError, self.server, groups="X25519MLKEM768:X25519")
 
     def test_modes(self) -> None:

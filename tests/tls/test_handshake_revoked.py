@@ -214,6 +214,84 @@ class ResumedTests(RevocationTestCase):
         self.assertTrue(self.resume(lists, 0.6, 0x0304).accepted)
 
 
+class WholeChainTests(RevocationTestCase):
+    """CRLcheckChain: no session keeps the chain, so that every handshake is a full one."""
+
+    def again(self, role: Role, version: int) -> tuple[RevocationPolicy, Meeting, Meeting]:
+        """Two handshakes of the same two ends, the second yet to begin; and where the lists are."""
+        lists = self.folder(self.inner.crl(), self.root.crl())
+        lists = RevocationPolicy(crl_path=lists.crl_path, whole_chain=True)
+        values = {"trust": self.trust, "verification": CHAIN, "revocation": lists}
+        values["max_version"] = version
+        judge = self.build(self.policy(role, self.good, **values))
+        peer = self.build(self.policy(other(role), self.good))
+        ends = (judge, peer) if role is Role.SERVER else (peer, judge)
+        first = Meeting(*ends).shake()
+        self.addCleanup(first.close)
+        self.assertTrue(first.accepted, (first.server.refusal, first.client.refusal))
+        # The client has had its tickets, and offers what it keeps by itself.
+        first.session()
+        for end in (first.server, first.client):
+            end.context.release(end.connection)
+        second = Meeting(*ends)
+        self.addCleanup(second.close)
+        return lists, first, second
+
+    def test_full_handshake(self) -> None:
+        """The second connection of a good peer is good, by a handshake of its own."""
+        for role in Role:
+            for version in VERSIONS:
+                _, _, second = self.again(role, version)
+                second.shake()
+                self.assertTrue(second.accepted, (second.server.refusal, second.client.refusal))
+                texts = second.server.log.texts + second.client.log.texts
+                self.assertIn("TLS accepted: new session negotiated", texts)
+                self.assertIn("TLS connected: new session negotiated", texts)
+                offered = [each for each in texts if each.startswith("Attempting to resume")]
+                self.assertFalse(offered and role is Role.CLIENT, offered)
+
+    def test_authority_revoked_in_between(self) -> None:
+        """A peer whose issuer has been taken back since is turned down at once."""
+        for role in Role:
+            for version in VERSIONS:
+                lists, _, second = self.again(role, version)
+                assert lists.crl_path is not None
+                newer = self.root.crl(self.inner.issued, last=NOW - DAY / 2)
+                name = f"{subject_hash(self.root)}.r2"
+                (Path(lists.crl_path) / name).write_bytes(newer)
+                second.shake()
+                judge = second.server if role is Role.SERVER else second.client
+                self.assertFalse(second.accepted)
+                self.assertIn("CERT: Pre-verification error: certificate revoked", judge.log.texts)
+
+    def test_it_is_said(self) -> None:
+        """The log says why there is no resumption; nothing is said where there is none to miss."""
+        lists = self.file(self.inner.crl(), self.root.crl())
+        for chain, wanted, said in (
+            (True, True, True),
+            (True, False, False),
+            (False, True, False),
+        ):
+            self.log.lines.clear()
+            self.build(
+                self.policy(
+                    Role.SERVER,
+                    self.good,
+                    trust=self.trust,
+                    verification=CHAIN,
+                    revocation=RevocationPolicy(lists.crl_file, whole_chain=chain),
+                    session_resume=wanted,
+                )
+            )
+            found = [text for text in self.log.texts if "Sessions are not resumed" in text]
+            self.assertEqual(len(found), int(said), self.log.texts)
+
+
+def other(role: Role) -> Role:
+    """The opposite end."""
+    return Role.CLIENT if role is Role.SERVER else Role.SERVER
+
+
 class RefusedTests(RevocationTestCase):
     """Lists that cannot be had."""
 

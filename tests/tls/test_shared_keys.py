@@ -19,6 +19,7 @@ from stunnel_tx.tls.policy import (
     VerificationPolicy,
 )
 from stunnel_tx.tls.shared_keys import _note_identity
+from stunnel_tx.tls.verification import Outcome
 from tests.doubles.certificates import Authority
 from tests.doubles.handshakes import Meeting
 from tests.doubles.recording import Recording
@@ -138,6 +139,21 @@ class KeyHandshakeTests(KeyTestCase):
             self.assertTrue(again.accepted, (again.server.refusal, again.client.refusal))
             self.assertIn("TLS accepted: previous session reused", again.server.log.texts)
 
+    def test_key_and_session_are_told_apart(self) -> None:
+        """The first handshake goes by the key, the next one by its session, on both ends."""
+        for version in VERSIONS:
+            server = self.context(Role.SERVER, version, psk_file=self.right)
+            client = self.context(Role.CLIENT, version, psk_file=self.right)
+            for words in ("PSK", "previous session reused", "previous session reused"):
+                meeting = self.meet(server, client)
+                self.assertIn(f"TLS accepted: {words}", meeting.server.log.texts, version)
+                self.assertIn(f"TLS connected: {words}", meeting.client.log.texts, version)
+                for end in (meeting.server, meeting.client):
+                    self.assertEqual(end.resumed, words != "PSK", version)
+                meeting.session()
+                for end in (meeting.server, meeting.client):
+                    end.context.release(end.connection)
+
     def test_callbacks_outlive_the_garbage_collector(self) -> None:
         """The functions OpenSSL calls are kept as long as their context."""
         server = self.context(Role.SERVER, psk_file=self.right)
@@ -200,6 +216,34 @@ class BesideCertificatesTests(KeyTestCase):
         client = self.context(Role.CLIENT, TLS_1_3, psk_file=self.wrong, **suites)
         meeting = self.meet(server, client)
         self.assertNotIn("TLS accepted: PSK", meeting.server.log.texts)
+
+    def test_key_again_where_others_are_redirected(self) -> None:
+        """A client with a key is known by it each time, by a full handshake.
+
+        A session without a certificate could be that of a stranger, who is let in as well.
+        """
+        for version in VERSIONS:
+            server = self.context(Role.SERVER, version, **self.both, redirect=True)
+            client = self.context(Role.CLIENT, version, psk_file=self.right)
+            session = None
+            for _ in range(3):
+                meeting = self.meet(server, client, session)
+                self.assertTrue(meeting.accepted, (meeting.server.refusal, meeting.client.refusal))
+                self.assertIs(meeting.server.outcome, Outcome.ACCEPTED, version)
+                self.assertIn("TLS accepted: PSK", meeting.server.log.texts)
+                session = meeting.session()
+
+    def test_stranger_again_where_others_are_redirected(self) -> None:
+        """Nor does a client with neither key nor certificate become somebody by coming again."""
+        for version in VERSIONS:
+            server = self.context(Role.SERVER, version, **self.both, redirect=True)
+            client = self.context(Role.CLIENT, version)
+            session = None
+            for _ in range(2):
+                meeting = self.meet(server, client, session)
+                self.assertTrue(meeting.accepted, (meeting.server.refusal, meeting.client.refusal))
+                self.assertIs(meeting.server.outcome, Outcome.UNAUTHENTICATED, version)
+                session = meeting.session()
 
     def test_server_with_only_a_certificate(self) -> None:
         """A client that has a key still judges the certificate of a server without one."""

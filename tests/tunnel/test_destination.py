@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.errors import DeadlineExceeded, OperatingError, PeerRefused
 from stunnel_tx.relay.loop import WRITE
+from stunnel_tx.telemetry.levels import DEBUG, NOTICE
 from stunnel_tx.tunnel.destination import (
     MAX_TARGETS,
     AddressTarget,
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     from stunnel_tx.tunnel.task import Task
 
 CONNECTOR = Connector((), 10.0)
+
+
+def seen(driven: DrivenTask) -> list[str]:
+    """The lines that an operator sees at the default level."""
+    return [text for level, _, text in driven.log.lines if level <= NOTICE]
 
 
 class FakeTarget:
@@ -223,10 +229,25 @@ class DestinationTests(Places):
             self.assertEqual(Destination(targets, CONNECTOR).separate, separate)
 
     def test_none_left(self) -> None:
-        """When none answers, that is said once, and the last error is not forgotten."""
-        driven = self.connect(AddressTarget(self.refusing()))
+        """When several do not answer, each has its line, and a last one sums up."""
+        refusing = self.refusing()
+        driven = self.connect(AddressTarget(refusing), AddressTarget(refusing))
         self.assertRaises(PeerRefused, driven.finish)
-        self.assertEqual(driven.log.texts[-1], "No more addresses to connect")
+        text = f"s_connect: connect {refusing}: Connection refused (111)"
+        self.assertEqual(seen(driven), [text, text, "No more addresses to connect"])
+
+    def test_the_only_one(self) -> None:
+        """A single address costs one line; there is nothing to sum up but for debugging."""
+        for refusing, text in (
+            (self.refusing(), "s_connect: connect {}: Connection refused (111)"),
+            (self.hanging(), "s_connect: s_poll_wait {}: TIMEOUTconnect exceeded"),
+        ):
+            driven = self.connect(AddressTarget(refusing))
+            driven.clock.advance(10.5)
+            self.assertRaises(PeerRefused, driven.finish)
+            self.assertEqual(seen(driven), [text.format(refusing)])
+            self.assertEqual(driven.log.lines[-1][0], DEBUG)
+            self.assertEqual(driven.log.texts[-1], "No more addresses to connect")
 
     def test_priority(self) -> None:
         """``failover = prio`` begins with the first target each time."""
@@ -306,6 +327,34 @@ class NameTests(Places):
         driven.finish()
         lines = [text for level, _, text in driven.log.lines if level <= 3]
         self.assertEqual(lines, ['Error resolving "name.example": Name or service not known'])
+
+    def test_one_line_for_one_problem(self) -> None:
+        """A name alone costs one line when it is unknown or its only address refuses."""
+        refusing = self.refusing()
+        for answer, text in (
+            (OperatingError("unknown"), 'Error resolving "name.example": unknown'),
+            ([refusing], f"s_connect: connect {refusing}: Connection refused (111)"),
+        ):
+            driven = self.connect(NameTarget("name.example", 443, FakeResolver(answer)))
+            driven.clock.advance(1.5)
+            self.assertRaises(PeerRefused, driven.finish)
+            self.assertEqual(seen(driven), [text])
+
+    def test_summary_after_several_lines(self) -> None:
+        """A name with two addresses that refuse is like two targets."""
+        resolver = FakeResolver([self.refusing(), self.refusing()])
+        driven = self.connect(NameTarget("name.example", 443, resolver))
+        driven.clock.advance(1.5)
+        self.assertRaises(PeerRefused, driven.finish)
+        self.assertEqual(len(seen(driven)), 3)
+        self.assertEqual(seen(driven)[-1], "No more addresses to connect")
+
+    def test_no_address(self) -> None:
+        """A name that resolves to nothing at all still has its line."""
+        driven = self.connect(NameTarget("name.example", 443, FakeResolver([])))
+        driven.clock.advance(1.5)
+        self.assertRaises(PeerRefused, driven.finish)
+        self.assertEqual(seen(driven), ["No more addresses to connect"])
 
     def test_many_addresses(self) -> None:
         """A name with endless addresses does not keep a connection for ever."""

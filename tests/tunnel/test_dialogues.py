@@ -190,6 +190,7 @@ class HeaderTests(DialoguesCase):
 
         async def whole(task: Task) -> None:
             talks = self.dialogues(task, policy)
+            await talks.introduced()
             await talks.opened()
             talks.encrypted(CONTEXT, pair.ours, local=True)
             await talks.joined(self.outgoing)
@@ -217,7 +218,7 @@ class HeaderTests(DialoguesCase):
         """From a peer that is not listed no header is taken."""
         policy = NegotiationPolicy(accept_proxy=senders("10.0.0.0/8"))
         self.client.sendall(encode_v1(SOURCE, TARGET))
-        self.driver.run(lambda task: self.dialogues(task, policy).opened())
+        self.driver.run(lambda task: self.dialogues(task, policy).introduced())
         self.assertTrue(self.ours.recv(10).startswith(b"PROXY"))
 
 

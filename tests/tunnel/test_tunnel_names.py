@@ -133,6 +133,7 @@ class ServerSessionTests(RigTestCase):
                 session = connection.get_session()
                 connection.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
             self.assertIn("TLS accepted: previous session reused", rig.log.texts, version)
+            self.assertEqual(rig.runtime.counters.resumed, 1, version)
 
     def finish(self, rig: TunnelRig, connection: SSL.Connection) -> None:
         """Shake hands and read until the tunnel is over."""
@@ -169,8 +170,10 @@ class ClientSessionTests(RigTestCase):
         return user, backend
 
     def reused(self, rig: TunnelRig) -> int:
-        """How many connections have resumed a session."""
-        return rig.log.texts.count("TLS connected: previous session reused")
+        """How many connections have resumed a session, by the log and by the counter."""
+        logged = rig.log.texts.count("TLS connected: previous session reused")
+        self.assertEqual(rig.runtime.counters.resumed, logged)
+        return logged
 
     def test_resumes(self) -> None:
         """The next connection resumes, after an orderly end, after a reset, and before any end."""
