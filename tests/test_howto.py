@@ -1,8 +1,7 @@
-"""The configurations in the how-to guides, loaded as they stand."""
+"""The configurations in the documentation, loaded as they stand."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,18 +10,15 @@ from stunnel_tx.configuration.check import security_warnings
 from stunnel_tx.configuration.loader import load
 from stunnel_tx.configuration.protocols import BUILT_IN
 from stunnel_tx.configuration.sources import text_source
+from tests.interop.howto import pages
 
 _HOWTO = Path(__file__).resolve().parent.parent / "docs" / "howto"
-_PAGES = ("mail", "directories", "databases", "chat", "ftp", "proxies")
-_BLOCK = re.compile(r"^```ini\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_FAMILIES = ("mail", "directories", "databases", "chat", "ftp", "proxies")
 
 
 def _blocks() -> list[tuple[str, str]]:
     """Page and text of every complete configuration."""
-    found = []
-    for page in sorted(_HOWTO.glob("*.md")):
-        found += [(page.name, text) for text in _BLOCK.findall(page.read_text(encoding="utf-8"))]
-    return found
+    return [(page, text) for page in pages.pages() for text in pages.blocks(page)]
 
 
 class ConfigurationTests(SynchronousTestCase):
@@ -31,7 +27,7 @@ class ConfigurationTests(SynchronousTestCase):
     def test_load(self) -> None:
         """Each one is without an error, a note, and anything a security check would warn of."""
         blocks = _blocks()
-        self.assertGreaterEqual(len(blocks), 2 * len(_PAGES))
+        self.assertGreaterEqual(len(blocks), 2 * len(_FAMILIES))
         for page, text in blocks:
             configuration = load(text_source(text.encode(), page))
             self.assertEqual(configuration.notes, (), page)
@@ -41,6 +37,11 @@ class ConfigurationTests(SynchronousTestCase):
                 if "unless that is meant" not in str(warning)
             ]
             self.assertEqual(warnings, [], page)
+
+    def test_run(self) -> None:
+        """The interop tests know of each one; they run them."""
+        found = {page: len(pages.blocks(page)) for page in pages.pages()}
+        self.assertEqual(found, pages.RUN)
 
     def test_every_protocol(self) -> None:
         """Every protocol that works is shown in both modes."""
@@ -62,6 +63,6 @@ class ConfigurationTests(SynchronousTestCase):
     def test_pages_are_found(self) -> None:
         """Each family of protocols has its page, and the index leads there."""
         index = (_HOWTO.parent / "index.md").read_text(encoding="utf-8")
-        for page in _PAGES:
+        for page in _FAMILIES:
             self.assertTrue((_HOWTO / f"upgrade-{page}.md").exists(), page)
             self.assertIn(f"howto/upgrade-{page}\n", index)

@@ -1,4 +1,4 @@
-"""A stage with one real daemon on a loopback port, and our program before it or behind it."""
+"""A stage with real daemons on loopback addresses, and our program before them or behind."""
 
 from __future__ import annotations
 
@@ -16,27 +16,21 @@ from tests.interop.stage import Stage, port_of
 if TYPE_CHECKING:
     from tests.doubles.real_programs import RealProgram
 
-#: How much of a log a failure shows, in characters.
-TAIL = 6000
-
 
 class DaemonSite(Stage):
-    """A stage with daemons that change their user; failures show what each program has said.
+    """A stage with daemons; failures show what each program has said.
 
     ``site`` is a folder that every user may enter, with ``ca.pem`` and ``server.pem``.
     """
 
     def setUp(self) -> None:
         super().setUp()
-        if os.geteuid() != 0:
-            missing("daemons that change their user need root")
         # Not below TMPDIR, which other users may be unable to enter.
         self.site = Path(tempfile.mkdtemp(prefix="site.", dir="/tmp"))
         self.addCleanup(shutil.rmtree, self.site, ignore_errors=True)
         self.site.chmod(0o755)
         for name in ("ca.pem", "server.pem"):
             shutil.copy(self.directory / name, self.site)
-        self.running: list[RealProgram] = []
 
     # --- daemons ---------------------------------------------------------------------------
 
@@ -44,14 +38,14 @@ class DaemonSite(Stage):
         """A new folder of the site that belongs to *owner*."""
         made = self.site / name
         made.mkdir()
-        shutil.chown(made, owner)
+        give(made, owner)
         return made
 
     def file(self, name: str, content: str, owner: str = "root") -> Path:
         """A new file of the site that only *owner* may read."""
         path = self.site / name
         path.write_text(content, encoding="utf-8")
-        shutil.chown(path, owner)
+        give(path, owner)
         path.chmod(0o600)
         return path
 
@@ -60,44 +54,45 @@ class DaemonSite(Stage):
         both = (self.site / "server.pem").read_text(encoding="ascii")
         return self.file(f"{owner}.pem", both, owner)
 
-    def daemon(self, name: str, command: list[str], port: int) -> RealProgram:
-        """Start *command*, and wait until it listens on *port*."""
-        started = self.start(name, command)
-        self.running.append(started)
+    def daemon(self, name: str, command: list[str], address: int | str) -> RealProgram:
+        """Start *command*, and wait until it listens at *address*.
 
-        def accepts() -> bool:
-            if not started.running:
-                raise AssertionError(f"{name} has ended")
+        That is a port, HOST:PORT or the path of a UNIX socket.
+        """
+        started = self.start(name, command)
+        self.accepts(started, address)
+        return started
+
+    def accepts(self, program: RealProgram, address: int | str) -> None:
+        """Wait until *program* listens at *address*."""
+
+        def listens() -> bool:
+            if not program.running:
+                raise AssertionError(f"{program.name} has ended")
             try:
-                socket.create_connection(("127.0.0.1", port), PATIENCE).close()
-            except ConnectionRefusedError:
+                dial(address).close()
+            except (ConnectionRefusedError, FileNotFoundError):
                 return False
             return True
 
         try:
-            eventually(accepts, f"{name} listens")
+            eventually(listens, f"{program.name} listens")
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{started.log[-TAIL:]}") from None
-        return started
+            raise AssertionError(f"{error}\n{program.log}") from None
 
-    def logs(self) -> str:
-        """The ends of all logs."""
-        return "\n".join(f"--- {each.name}\n{each.log[-TAIL:]}" for each in self.running)
+    def log_files(self) -> list[Path]:
+        return [*super().log_files(), *sorted(self.site.glob("*.out"))]
 
     # --- our program -----------------------------------------------------------------------
 
-    def before(self, protocol: str, connect: str, more: str = "") -> int:
+    def before(self, protocol: str, connect: str, more: str = "", **options: str) -> int:
         """Server mode in front of a plain daemon at *connect*; its port."""
-        self.ours = self.server_mode(connect, f"protocol = {protocol}\n{more}")
-        self.running.append(self.ours)
+        self.ours = self.server_mode(connect, f"protocol = {protocol}\n{more}", **options)
         return port_of(self.ours, "server")
 
     def behind(self, protocol: str, connect: str, more: str = "") -> int:
         """Client mode that reaches a daemon with TLS at *connect*; its port."""
-        self.ours = self.client_mode(
-            int(connect.rpartition(":")[2]), f"protocol = {protocol}\n{more}"
-        )
-        self.running.append(self.ours)
+        self.ours = self.client_mode(connect, f"protocol = {protocol}\n{more}")
         return port_of(self.ours, "client")
 
     # --- clients ---------------------------------------------------------------------------
@@ -124,16 +119,59 @@ class DaemonSite(Stage):
         self.assertEqual(done.returncode, status, f"{command}\n{said}\n{self.logs()}")
         return said
 
-    def s_client(self, protocol: str, port: int, *options: str, stdin: bytes = b"") -> str:
-        """What ``openssl s_client`` says to *stdin* after STARTTLS; it checks who is there."""
+    def s_client(
+        self,
+        protocol: str,
+        address: int | str,
+        *options: str,
+        stdin: bytes = b"",
+        name: str = "localhost",
+    ) -> str:
+        """What ``openssl s_client`` says to *stdin* after STARTTLS; the server must be *name*."""
+        host, port = host_and_port(address)
         return self.run_client(
-            "openssl", "s_client", "-starttls", protocol, "-connect", f"127.0.0.1:{port}",
-            "-CAfile", "ca.pem", "-verify_return_error", "-verify_hostname", "localhost",
+            "openssl", "s_client", "-starttls", protocol, "-connect", f"{host}:{port}",
+            "-CAfile", "ca.pem", "-verify_return_error", "-verify_hostname", name,
             *options, stdin=stdin,
         )  # fmt: skip
 
 
+def need_users() -> None:
+    """Skip the test, or fail it, where programs cannot change their user."""
+    # Who has become root by mapping is nobody else.
+    users = Path("/proc/self/uid_map").read_text(encoding="ascii").split()[2]
+    if os.geteuid() != 0 or int(users) == 1:
+        missing("daemons that change their user need root")
+
+
+def give(path: Path, owner: str) -> None:
+    """Let *path* belong to *owner*, unless it is the one who made it."""
+    if owner != "root":
+        need_users()
+        shutil.chown(path, owner)
+
+
+def host_and_port(address: int | str, default: str = "127.0.0.1") -> tuple[str, int]:
+    """The parts of *address*: a port of host *default*, or HOST:PORT."""
+    host, _, port = str(address).rpartition(":")
+    return host or default, int(port)
+
+
+def dial(address: int | str) -> socket.socket:
+    """A connection to *address*: a loopback port, HOST:PORT or the path of a UNIX socket."""
+    if str(address).startswith("/"):
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.connect(str(address))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+    return socket.create_connection(host_and_port(address), PATIENCE)
+
+
 def as_user(user: str, program: str, *arguments: str) -> list[str]:
     """The command that runs *program* with the rights of *user*."""
+    need_users()
     rights = [f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     return ["setpriv", *rights, find_program(program), *arguments]

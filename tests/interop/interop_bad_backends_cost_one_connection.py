@@ -5,17 +5,23 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from tests.doubles.backends import echo
 from tests.doubles.real_programs import free_port
 from tests.doubles.wire import TLSEnd, client_context, dial, exchange, refused
 from tests.interop.stage import Stage, complaints, port_of
 
+if TYPE_CHECKING:
+    from tests.doubles.real_programs import RealProgram
+
 #: Seconds of the time-outs in these tests.
 SHORT = 1
 
 #: How late a deadline may fire here, in seconds.
 LATE = 1.5
+
+REFUSED = r"^s_connect: connect 127\.0\.0\.1:\d+: Connection refused \(111\)$"
 
 
 def unreachable(stack: ExitStack) -> int:
@@ -36,15 +42,24 @@ def unreachable(stack: ExitStack) -> int:
 class BadBackendTests(Stage):
     """A server service and what it connects to."""
 
+    def check_one_line(self, program: RealProgram, pattern: str, ident: str = "0") -> None:
+        """The backend cost connection *ident* one log line like *pattern*.
+
+        One at the default level, and no other above debugging.
+        """
+        program.said(rf"LOG5\[{ident}\]: Connection reset: \d+ byte")
+        found = complaints(program.log, ident)
+        self.assertEqual(len(found), 1, found)
+        self.assertRegex(found[0], pattern)
+        self.assertEqual(complaints(program.log, ident, level=5), found)
+
     def test_refuses(self) -> None:
-        """A refused connection: the reason and its consequence, then the client is reset."""
+        """A refused connection: the reason, then the client is reset."""
         server = self.server_mode(free_port())
         with TLSEnd.dial(port_of(server, "server"), client_context()) as end:
             self.assertRaises(ConnectionResetError, end.receive_to_end)
-        server.said(r"Connection reset: 0 byte")
-        self.assertEqual(len(complaints(server.log)), 2, complaints(server.log))
-        server.said(r"LOG3\[0\]: s_connect: connect 127\.0\.0\.1:\d+: Connection refused \(111\)$")
-        server.said(r"LOG3\[0\]: No more addresses to connect$")
+        self.check_one_line(server, REFUSED)
+        server.said(r"LOG7\[0\]: No more addresses to connect$")
 
     def test_hangs_while_connecting(self) -> None:
         """A connection that is never made is given up after TIMEOUTconnect."""
@@ -55,9 +70,21 @@ class BadBackendTests(Stage):
                 self.assertRaises(ConnectionResetError, end.receive_to_end)
             self.assertLess(time.monotonic() - begun, SHORT + LATE)
             self.assertGreaterEqual(time.monotonic() - begun, SHORT - 0.1)
+        self.check_one_line(
+            server, r"^s_connect: s_poll_wait 127\.0\.0\.1:\d+: TIMEOUTconnect exceeded$"
+        )
+
+    def test_all_refuse(self) -> None:
+        """With several targets each refusal has its line, and a last one sums up."""
+        server = self.server_mode(f"127.0.0.1:{free_port()}\nconnect = 127.0.0.1:{free_port()}")
+        with TLSEnd.dial(port_of(server, "server"), client_context()) as end:
+            self.assertRaises(ConnectionResetError, end.receive_to_end)
         server.said(r"Connection reset: 0 byte")
-        self.assertEqual(len(complaints(server.log)), 2, complaints(server.log))
-        server.said(r"LOG3\[0\]: s_connect: s_poll_wait 127\.0\.0\.1:\d+: TIMEOUTconnect exceeded$")
+        found = complaints(server.log, level=5)
+        self.assertEqual(len(found), 3, found)
+        self.assertRegex(found[0], REFUSED)
+        self.assertRegex(found[1], REFUSED)
+        self.assertEqual(found[2], "No more addresses to connect")
 
     def test_hangs_later(self) -> None:
         """A backend that takes the request and never answers is given up after TIMEOUTidle."""
@@ -71,9 +98,8 @@ class BadBackendTests(Stage):
             self.assertLess(time.monotonic() - begun, SHORT + LATE)
             self.assertGreaterEqual(time.monotonic() - begun, SHORT - 0.1)
         server.said(r"Connection reset: 0 byte\(s\) sent to TLS, 14 byte\(s\) sent to socket$")
-        self.assertEqual(
-            complaints(server.log),
-            ["transfer_tcp: s_poll_wait: TIMEOUTidle exceeded: sending reset"],
+        self.check_one_line(
+            server, "^transfer_tcp: s_poll_wait: TIMEOUTidle exceeded: sending reset$"
         )
 
     def test_dies(self) -> None:
@@ -87,10 +113,7 @@ class BadBackendTests(Stage):
         with TLSEnd.dial(port_of(server, "server"), client_context()) as end:
             end.send(b"anybody there?")
             self.assertRaises(ConnectionResetError, end.receive_to_end)
-        server.said(r"Connection reset: 0 byte")
-        found = complaints(server.log)
-        self.assertEqual(len(found), 1, found)
-        self.assertRegex(found[0], r"^readsocket: Connection reset by peer \(104\): client 127")
+        self.check_one_line(server, r"^readsocket: Connection reset by peer \(104\): client 127")
 
     def test_next_target(self) -> None:
         """With several targets the next one serves, whatever is wrong with the first ones."""
@@ -110,7 +133,7 @@ class BadBackendTests(Stage):
         """A TLS server that refuses costs the plain client its connection at once."""
         client = self.client_mode(free_port())
         self.assertTrue(refused(port_of(client, "client")))
-        client.said(r"LOG3\[0\]: s_connect: connect 127\.0\.0\.1:\d+: Connection refused \(111\)$")
+        self.check_one_line(client, REFUSED)
         with dial(port_of(client, "client")) as sock:
             self.assertTrue(refused(port_of(client, "client")))
             self.assertRaises((ConnectionResetError, BrokenPipeError), self.read_both, sock)

@@ -74,11 +74,15 @@ class ServerModeTests(Stage):
         self.port = port_of(self.server, "server")
 
     def check_one_line(self, pattern: str) -> None:
-        """The stranger cost one log line like *pattern*, and the next client is served."""
+        """The stranger cost one log line like *pattern*, and the next client is served.
+
+        One at the default level, and no other above debugging.
+        """
         self.server.said(r"LOG5\[0\]: Connection (reset|closed): 0 byte")
         found = complaints(self.server.log)
         self.assertEqual(len(found), 1, found)
         self.assertRegex(found[0], pattern)
+        self.assertEqual(complaints(self.server.log, level=5), found)
         self.assertEqual(self.echo.accepted, 0)
         with TLSEnd.dial(self.port, client_context()) as end:
             end.send(b"next")
@@ -216,6 +220,7 @@ class ClientModeTests(Stage):
         found = complaints(client.log)
         self.assertEqual(len(found), 1, found)
         self.assertRegex(found[0], TIMEOUT)
+        self.assertEqual(complaints(client.log, level=5), found)
 
     def test_dripping_server(self) -> None:
         """One byte of the server's flight per second does not move the deadline."""

@@ -6,25 +6,13 @@ from typing import Final
 
 from tests.doubles.real_programs import free_port
 from tests.interop.daemon_site import DaemonSite
+from tests.interop.proxy_programs import tinyproxy
 from tests.interop.stage import port_of
 from tests.interop.web import web_server
 
 USER, PASSWORD = "ann", "sesame"
 
 PAGE: Final = b"a page\n" * 10_000
-
-_TINYPROXY: Final = """
-User nobody
-Group nogroup
-Port {port}
-Listen 127.0.0.1
-Timeout 60
-LogLevel Connect
-MaxClients 20
-Allow 127.0.0.1
-BasicAuth {user} {password}
-ConnectPort {reached}
-"""
 
 #: What curl ends with when a proxy refuses, or a connection is reset.
 REFUSED = RESET = 56
@@ -50,13 +38,9 @@ class ClientModeTests(ConnectSite):
     def setUp(self) -> None:
         super().setUp()
         far = self.server_mode(self.web)
-        self.running.append(far)
         self.reached = port_of(far, "server")
-        port = free_port()
-        text = _TINYPROXY.format(port=port, user=USER, password=PASSWORD, reached=self.reached)
-        path = self.file("tinyproxy.conf", text)
-        self.server = self.daemon("tinyproxy", ["tinyproxy", "-d", "-c", str(path)], port)
-        self.proxy = f"127.0.0.1:{port}"
+        self.proxy = f"127.0.0.1:{free_port()}"
+        self.server = tinyproxy(self, self.proxy, self.reached, (USER, PASSWORD))
 
     def through(self, host: str, password: str = PASSWORD) -> str:
         """The address of a page behind the proxy at *host*."""
@@ -99,7 +83,6 @@ class ServerModeTests(ConnectSite):
             f"protocol = connect\nprotocolAllow = 127.0.0.1/32 {listed}\n",
             "server",
         )
-        self.running.append(self.ours)
         self.port = port_of(self.ours, "server")
         self.options = ("--proxytunnel", "-x", f"http://127.0.0.1:{self.port}")
 

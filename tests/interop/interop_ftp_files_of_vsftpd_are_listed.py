@@ -3,84 +3,8 @@
 from __future__ import annotations
 
 import ftplib
-import io
-from typing import Final
 
-from tests.doubles.real_programs import free_port
-from tests.interop.daemon_site import DaemonSite
-
-CONTENT: Final = b"a file\r\n" * 10_000
-
-_VSFTPD: Final = """
-listen=YES
-background=NO
-listen_address=127.0.0.1
-listen_port={port}
-anonymous_enable=YES
-local_enable=NO
-ftp_username=ftp
-anon_root={root}
-write_enable=YES
-anon_upload_enable=YES
-anon_umask=022
-no_anon_password=NO
-secure_chroot_dir={empty}
-xferlog_enable=YES
-dual_log_enable=YES
-log_ftp_protocol=YES
-vsftpd_log_file={site}/vsftpd.out
-xferlog_file={site}/xfer.out
-seccomp_sandbox=NO
-isolate=NO
-isolate_network=NO
-{tls}
-"""
-
-_TLS: Final = """
-ssl_enable=YES
-allow_anon_ssl=YES
-force_anon_logins_ssl=YES
-force_anon_data_ssl=NO
-require_ssl_reuse=NO
-rsa_cert_file={site}/server.pem
-"""
-
-
-class VsftpdSite(DaemonSite):
-    """vsftpd with one file to fetch, and a folder for files that are stored."""
-
-    def vsftpd(self, *, tls: bool) -> str:
-        """Run it: with *tls* it lets nobody log in without, else it knows no TLS; its address."""
-        root = self.folder("ftp")
-        (root / "there.txt").write_bytes(CONTENT)
-        self.incoming = self.folder("ftp/incoming", "ftp")
-        port = free_port()
-        text = _VSFTPD.format(
-            port=port,
-            root=root,
-            empty=self.folder("empty"),
-            site=self.site,
-            tls=_TLS.format(site=self.site) if tls else "",
-        )
-        path = self.file("vsftpd.conf", text)
-        self.server = self.daemon("vsftpd", ["vsftpd", str(path)], port)
-        return f"127.0.0.1:{port}"
-
-    def logs(self) -> str:
-        """The ends of all logs; vsftpd keeps its own in a file."""
-        report = self.site / "vsftpd.out"
-        return super().logs() + (report.read_text() if report.exists() else "")
-
-    def check_files(self, client: ftplib.FTP) -> None:
-        """Log in, look around, fetch a file and store another one."""
-        client.login("anonymous", "me@example.org")
-        self.assertEqual(sorted(client.nlst()), ["incoming", "there.txt"])
-        received = io.BytesIO()
-        client.retrbinary("RETR there.txt", received.write)
-        self.assertEqual(received.getvalue(), CONTENT)
-        client.storbinary("STOR incoming/new.txt", io.BytesIO(CONTENT))
-        self.assertEqual((self.incoming / "new.txt").read_bytes(), CONTENT)
-        self.assertTrue(client.quit().startswith("221"))
+from tests.interop.ftp_site import CONTENT, VsftpdSite
 
 
 class ClientModeTests(VsftpdSite):

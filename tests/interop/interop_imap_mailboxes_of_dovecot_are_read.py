@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import imaplib
 
-from tests.interop.mail_site import PASSWORD, USER, Site, message
+from tests.interop.mail_site import PASSWORD, USER, message
+from tests.interop.mailbox_site import MailboxSite
 
 
-class IMAPSite(Site):
+class IMAPSite(MailboxSite):
     """Dovecot, with TLS or without it."""
-
-    def log_in(self, client: imaplib.IMAP4) -> None:
-        """Log in; a failure tells what our program has said."""
-        try:
-            client.login(USER, PASSWORD)
-        except imaplib.IMAP4.error as error:
-            raise AssertionError(f"{error}\n{self.logs()}") from None
-
-    def check_mailbox(self, client: imaplib.IMAP4, subject: str) -> None:
-        """Log in with *client*, store a message and read it back."""
-        self.log_in(client)
-        status, _ = client.append("INBOX", "", "", message(subject))
-        self.assertEqual(status, "OK")
-        status, (count,) = client.select("INBOX")
-        self.assertEqual((status, count), ("OK", b"1"))
-        _, (found,) = client.search(None, "SUBJECT", subject)
-        self.assertEqual(found, b"1")
-        _, fetched = client.fetch("1", "(RFC822)")
-        self.assertEqual(fetched[0][1], message(subject))  # type: ignore[index]
-        self.assertEqual(client.logout()[0], "BYE")
 
     def curl(self, port: int, scheme: str, *options: str) -> str:
         """The first message of the mailbox, fetched by curl."""
@@ -59,7 +40,7 @@ class ClientModeTests(IMAPSite):
             self.assertNotIn("STARTTLS", client.capabilities)
             self.assertNotIn("LOGINDISABLED", client.capabilities)
             self.assertIn("AUTH=PLAIN", client.capabilities)
-            self.check_mailbox(client, "imaplib")
+            self.check_imap(client, "imaplib")
         self.assertEqual(self.curl(self.port, "imap"), message("imaplib").decode())
         self.store.program.said(f"Login: user=<{USER}>.* TLS,", 2)
 
@@ -93,14 +74,14 @@ class ServerModeTests(IMAPSite):
             self.assertNotIn("AUTH=PLAIN", client.capabilities)
             client.starttls(self.trusting())
             self.assertIn("AUTH=PLAIN", client.capabilities)
-            self.check_mailbox(client, "imaplib")
+            self.check_imap(client, "imaplib")
         fetched = self.curl(self.port, "imap", "--ssl-reqd")
         self.assertEqual(fetched, message("imaplib").decode())
 
     def test_implicit_tls(self) -> None:
         """Clients that start TLS unasked are served on the same port."""
         with imaplib.IMAP4_SSL("127.0.0.1", self.port, ssl_context=self.trusting()) as client:
-            self.check_mailbox(client, "imaplib")
+            self.check_imap(client, "imaplib")
         self.assertEqual(self.curl(self.port, "imaps"), message("imaplib").decode())
 
     def test_login_has_to_wait(self) -> None:
@@ -117,7 +98,7 @@ class ServerModeTests(IMAPSite):
     def test_s_client(self) -> None:
         """A session of openssl s_client logs in and looks at the mailbox."""
         commands = f'a LOGIN {USER} "{PASSWORD}"\nb EXAMINE INBOX\nc LOGOUT\n'
-        said = self.s_client("imap", self.port, commands)
+        said = self.session("imap", self.port, commands)
         self.assertRegex(said, r"a OK .*Logged in")
         self.assertIn("* 0 EXISTS", said)
         self.assertIn("b OK [READ-ONLY]", said)

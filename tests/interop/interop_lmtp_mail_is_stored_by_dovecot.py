@@ -67,6 +67,6 @@ class ServerModeTests(Site):
 
     def test_s_client(self) -> None:
         """A session of openssl s_client is answered inside TLS."""
-        said = self.s_client("lmtp", self.port, "NOOP\nQUIT\n", "-name", "client.example")
+        said = self.session("lmtp", self.port, "NOOP\nQUIT\n", "-name", "client.example")
         self.assertIn("250 2.0.0 OK", said)
         self.assertIn("221 2.0.0 Bye", said)

@@ -2,52 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-from importlib import import_module
-from io import BytesIO
-from typing import Any
-
-from tests.doubles.real_programs import missing
 from tests.interop.news_site import GROUP, NewsSite
 
-ARTICLE = (
-    f"From: bob@example.net\r\nNewsgroups: {GROUP}\r\nSubject: News\r\n\r\n"
-    "Hello\r\n.a line with a dot\r\n"
-).encode()
 
-
-def library() -> Any:
-    """Python's NNTP client, which 3.13 no longer has."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            return import_module("nntplib")
-        except ImportError:
-            return missing("this Python has no nntplib")
-
-
-class Articles(NewsSite):
-    """A newsgroup, and a client for it."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.nntplib = library()
-
-    def check_group(self, client: Any) -> None:
-        """Post an article with *client* and read it."""
-        try:
-            client.post(BytesIO(ARTICLE))
-        except self.nntplib.NNTPError as error:
-            raise AssertionError(f"{error}\n{self.logs()}") from None
-        _, count, first, _, _ = client.group(GROUP)
-        self.assertEqual(count, 1)
-        _, article = client.article(first)
-        self.assertIn(b"Subject: News", article.lines)
-        self.assertEqual(article.lines[-2:], [b"Hello", b".a line with a dot"])
-        self.assertTrue(client.quit().startswith("205"))
-
-
-class ClientModeTests(Articles):
+class ClientModeTests(NewsSite):
     """Clients without TLS; INN shows nothing without it."""
 
     def setUp(self) -> None:
@@ -76,7 +34,7 @@ class ClientModeTests(Articles):
             self.nntplib.NNTP("127.0.0.1", port)
 
 
-class ServerModeTests(Articles):
+class ServerModeTests(NewsSite):
     """Clients with TLS; INN knows nothing of it."""
 
     def setUp(self) -> None:
@@ -100,6 +58,6 @@ class ServerModeTests(Articles):
 
     def test_s_client(self) -> None:
         """A session of openssl s_client looks at the newsgroup."""
-        said = self.s_client("nntp", self.port, f"GROUP {GROUP}\nQUIT\n")
+        said = self.session("nntp", self.port, f"GROUP {GROUP}\nQUIT\n")
         self.assertIn(f"211 0 1 0 {GROUP}", said)
         self.assertIn("205 Bye!", said)

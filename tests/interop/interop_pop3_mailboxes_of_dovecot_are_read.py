@@ -5,12 +5,13 @@ from __future__ import annotations
 import poplib
 import smtplib
 
-from tests.interop.mail_site import MAILBOX, PASSWORD, USER, Dovecot, Site, message
+from tests.interop.mail_site import MAILBOX, PASSWORD, USER, Dovecot, message
+from tests.interop.mailbox_site import MailboxSite
 
 SENDER = "bob@example.net"
 
 
-class POP3Site(Site):
+class POP3Site(MailboxSite):
     """Dovecot with one mail in its mailbox, with TLS or without it."""
 
     def filled(self, *, tls: bool) -> Dovecot:
@@ -19,16 +20,6 @@ class POP3Site(Site):
         with smtplib.LMTP(store.host, store.ports["lmtp"]) as client:
             client.sendmail(SENDER, [MAILBOX], message("fetched"))
         return store
-
-    def check_mailbox(self, client: poplib.POP3) -> None:
-        """Log in with *client* and fetch the mail."""
-        self.assertTrue(client.user(USER).startswith(b"+OK"))
-        self.assertTrue(client.pass_(PASSWORD).startswith(b"+OK"))
-        self.assertEqual(client.stat()[0], 1)
-        lines = client.retr(1)[1]
-        self.assertIn(b"Subject: fetched", lines)
-        self.assertEqual(lines[-1], b"Hello")
-        self.assertTrue(client.quit().startswith(b"+OK"))
 
     def curl(self, port: int, scheme: str, *options: str) -> str:
         """The mail, fetched by curl."""
@@ -57,7 +48,7 @@ class ClientModeTests(POP3Site):
         port = self.behind("pop3", self.store.address("pop3"))
         client = poplib.POP3("127.0.0.1", port)
         self.assertNotIn("STLS", client.capa())
-        self.check_mailbox(client)
+        self.check_pop3(client, "fetched")
         self.assertIn("Subject: fetched\r\n", self.curl(port, "pop3"))
         self.store.program.said(f"Login: user=<{USER}>.* TLS,", 2)
 
@@ -85,17 +76,17 @@ class ServerModeTests(POP3Site):
             client.user(USER)
         client.stls(self.trusting())
         self.assertIn("USER", client.capa())
-        self.check_mailbox(client)
+        self.check_pop3(client, "fetched")
         self.assertIn("Subject: fetched\r\n", self.curl(self.port, "pop3", "--ssl-reqd"))
 
     def test_implicit_tls(self) -> None:
         """Clients that start TLS unasked are served on the same port."""
-        self.check_mailbox(poplib.POP3_SSL("127.0.0.1", self.port, context=self.trusting()))
+        self.check_pop3(poplib.POP3_SSL("127.0.0.1", self.port, context=self.trusting()), "fetched")
         self.assertIn("Subject: fetched\r\n", self.curl(self.port, "pop3s"))
 
     def test_s_client(self) -> None:
         """A session of openssl s_client logs in and fetches the mail."""
         commands = f"USER {USER}\nPASS {PASSWORD}\nRETR 1\nQUIT\n"
-        said = self.s_client("pop3", self.port, commands)
+        said = self.session("pop3", self.port, commands)
         self.assertIn("+OK Logged in.", said)
         self.assertIn("Subject: fetched\n", said.replace("\r\n", "\n"))

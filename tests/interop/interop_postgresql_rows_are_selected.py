@@ -5,78 +5,14 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from tests.doubles.real_programs import free_port
 from tests.doubles.wire import dial, read_to_end
-from tests.interop.daemon_site import DaemonSite, as_user
+from tests.interop.postgresql_site import SELECT, PostgreSQLSite
 from tests.interop.stage import port_of
-
-#: Where Debian keeps the server's programs.
-PROGRAMS: Final = "/usr/lib/postgresql/15/bin"
-
-PASSWORD: Final = "open sesame"
-
-#: What the server wants of whom: with TLS, nobody gets in without it.
-_TLS_ONLY: Final = "hostssl all all 127.0.0.1/32 scram-sha-256\n"
-_PLAIN: Final = "host all all 127.0.0.1/32 scram-sha-256\n"
-
-#: A row larger than what a TLS record holds.
-SIZE: Final = 200_000
-
-_STORE: Final = f"CREATE TABLE notes (text text); INSERT INTO notes VALUES (repeat('x', {SIZE}));"
-_SELECT: Final = (
-    "SELECT length(text) FROM notes; SELECT text FROM notes;"
-    "SELECT 'tls=' || coalesce(version, 'none') FROM pg_stat_ssl WHERE pid = pg_backend_pid();"
-)
 
 #: The first messages of the protocol, in version 3.
 SSL_REQUEST: Final = bytes.fromhex("0000000804d2162f")
 START: Final = bytes.fromhex("0000001700030000") + b"user\0postgres\0\0"
 CANCEL_REQUEST: Final = bytes.fromhex("0000001004d2162e0000000100000002")
-
-
-class PostgreSQLSite(DaemonSite):
-    """PostgreSQL with a new, empty database."""
-
-    def postgresql(self, *, tls: bool) -> str:
-        """Run the server: with *tls* it takes nobody without, else it knows no TLS."""
-        home = self.folder("postgres", "postgres")
-        data, port = home / "data", free_port()
-        password = self.file("password", PASSWORD, "postgres")
-        self.run_client(
-            *as_user(
-                "postgres", f"{PROGRAMS}/initdb", "--no-sync", "-D", str(data),
-                "--auth=scram-sha-256", f"--pwfile={password}", "--locale=C", "--encoding=UTF8",
-            )
-        )  # fmt: skip
-        access = self.file("access", _TLS_ONLY if tls else _PLAIN, "postgres")
-        identity = self.identity("postgres")
-        settings = [
-            "fsync=off", f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=",
-            f"hba_file={access}", f"ssl={'on' if tls else 'off'}", "shared_buffers=16MB",
-            f"ssl_cert_file={identity}", f"ssl_key_file={identity}",
-            "log_connections=on",
-        ]  # fmt: skip
-        options = [word for setting in settings for word in ("-c", setting)]
-        command = as_user("postgres", f"{PROGRAMS}/postgres", "-D", str(data), *options)
-        self.server = self.daemon("postgres", command, port)
-        # The look whether it listens is not to be counted later.
-        self.server.said("connection received")
-        return f"127.0.0.1:{port}"
-
-    def psql(self, address: str | int, sql: str, options: str = "", status: int = 0) -> str:
-        """What psql says to *sql*; *options* are words of the connection string."""
-        port = str(address).rpartition(":")[2]
-        where = f"host=127.0.0.1 port={port} user=postgres dbname=postgres {options}"
-        return self.run_client(
-            "psql", "-X", "-q", "-A", "-t",
-            "-v", "ON_ERROR_STOP=1", where, stdin=sql.encode(), status=status, PGPASSWORD=PASSWORD,
-        )  # fmt: skip
-
-    def check_rows(self, port: int, tls: str, options: str) -> None:
-        """Store a row and select it; the server must have spoken *tls*."""
-        self.assertEqual(self.psql(port, _STORE, options), "")
-        rows = self.psql(port, _SELECT, options)
-        self.assertEqual(rows, f"{SIZE}\n{'x' * SIZE}\ntls={tls}\n")
 
 
 class ClientModeTests(PostgreSQLSite):
@@ -89,7 +25,7 @@ class ClientModeTests(PostgreSQLSite):
 
     def test_rows(self) -> None:
         """A psql without TLS stores a row and selects it; without us it is refused."""
-        refused = self.psql(self.address, _SELECT, "sslmode=disable", status=2)
+        refused = self.psql(self.address, SELECT, "sslmode=disable", status=2)
         self.assertIn("no encryption", refused)
         self.check_rows(self.port, "TLSv1.3", "sslmode=disable")
 
@@ -129,8 +65,7 @@ class ServerModeTests(PostgreSQLSite):
     def test_stunnel4(self) -> None:
         """Either mode may be stunnel's own."""
         for client, server in (("stunnel-tx", "stunnel4"), ("stunnel4", "stunnel-tx")):
-            near, far = self.pair(self.address, "protocol = pgsql\n", client, server)
-            self.running += [near, far]
+            near, _ = self.pair(self.address, "protocol = pgsql\n", client, server)
             said = self.psql(port_of(near, "client"), "SELECT 6 * 7", "sslmode=disable")
             self.assertEqual(said, "42\n")
 

@@ -98,6 +98,8 @@ class SignalTests(Stage):
             r"5 byte\(s\) sent to TLS, 5 byte\(s\) sent to socket$"
         )
         self.assertEqual(len(rows), 3)
+        # The second and the third connection have resumed the session of the one before.
+        quiet.said(r"LOG0\[ui\]: Since the start: 3 accepted, .*, 2 sessions resumed, ")
         self.assertEqual(quiet.matches("accepted connection from"), [])
 
 

@@ -171,7 +171,7 @@ class ServerModeTests(SMTPSite):
         """A session of openssl s_client delivers a mail."""
         port = self.before("smtp", self.address)
         # Commands one by one: Postfix takes no pipelining before it has announced it.
-        said = self.s_client("smtp", port, "NOOP\nQUIT\n", "-name", "client.example")
+        said = self.session("smtp", port, "NOOP\nQUIT\n", "-name", "client.example")
         self.assertIn("250 2.0.0 Ok", said)
         self.assertIn("221 2.0.0 Bye", said)
 

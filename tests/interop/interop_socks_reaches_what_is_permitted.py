@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from tests.doubles.real_programs import free_port
-from tests.interop.daemon_site import DaemonSite
+from tests.interop.daemon_site import DaemonSite, need_users
+from tests.interop.proxy_programs import microsocks
 from tests.interop.stage import port_of
 from tests.interop.web import web_server
 
@@ -48,7 +49,6 @@ class ClientModeTests(SocksSite):
     def through(self, server: int, more: str = "", host: str = "") -> str:
         """The address of a page behind the SOCKS server at port *server*."""
         far = self.server_mode(server)
-        self.running.append(far)
         place = host or self.web
         port = self.behind(
             "socks", f"127.0.0.1:{port_of(far, 'server')}", f"protocolHost = {place}\n{more}"
@@ -58,6 +58,7 @@ class ClientModeTests(SocksSite):
     def test_dante(self) -> None:
         """A page comes through Dante, by address and by name; a refusal ends it."""
         port = free_port()
+        need_users()
         path = self.file("danted.conf", _DANTE.format(port=port))
         self.daemon("danted", ["danted", "-f", str(path)], port)
         self.assertEqual(self.curl(self.through(port)).encode(), PAGE)
@@ -69,8 +70,7 @@ class ClientModeTests(SocksSite):
     def test_password(self) -> None:
         """A page comes through microsocks, which wants a password; a wrong one ends it."""
         port = free_port()
-        command = ["microsocks", "-i", "127.0.0.1", "-p", str(port), "-u", USER, "-P", PASSWORD]
-        self.daemon("microsocks", command, port)
+        microsocks(self, f"127.0.0.1:{port}", (USER, PASSWORD))
         secret = "protocolUsername = {}\nprotocolPassword = {}\n"
         url = self.through(port, secret.format(USER, PASSWORD))
         self.assertEqual(self.curl(url).encode(), PAGE)
@@ -90,7 +90,6 @@ class ServerModeTests(SocksSite):
             "server",
         )
         near = self.client_mode(port_of(self.ours, "server"))
-        self.running += [self.ours, near]
         return f"127.0.0.1:{port_of(near, 'client')}"
 
     def test_versions(self) -> None:

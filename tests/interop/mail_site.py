@@ -10,19 +10,17 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from attrs import frozen
 
-from tests.doubles.real_programs import PATIENCE, eventually, find_program, free_port, missing
-from tests.interop.stage import Stage, port_of
+from tests.doubles.real_programs import PATIENCE, eventually, free_port
+from tests.interop.daemon_site import DaemonSite, host_and_port, need_users
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from tests.doubles.real_programs import RealProgram
 
@@ -34,9 +32,6 @@ MAILBOX = f"{USER}@example.org"
 #: TLS; so it listens where no client comes from.
 ELSEWHERE = "127.0.0.2"
 
-#: Lines of each log that a failing test shows.
-_TAIL: Final = 60
-
 _DOVECOT: Final = """
 base_dir = {site}/run
 state_dir = {site}/state
@@ -44,7 +39,8 @@ instance_name = {instance}
 log_path = /dev/stderr
 auth_verbose = yes
 protocols = imap pop3 lmtp sieve
-listen = {host}
+listen = {hosts}
+haproxy_trusted_networks = 127.0.0.0/8
 auth_mechanisms = plain login
 mail_location = maildir:{site}/mail/%n
 first_valid_uid = 1
@@ -61,6 +57,7 @@ service imap-login {{
   chroot =
   inet_listener imap {{
     port = {imap}
+    haproxy = {told}
   }}
   inet_listener imaps {{
     port = 0
@@ -146,7 +143,7 @@ _QUEUES: Final = (
 ).split()
 
 _POSTFIX_MASTER: Final = """
-127.0.0.1:{port} inet n - n - - smtpd
+{address} inet n - n - - smtpd -o smtpd_upstream_proxy_protocol={told}
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -166,7 +163,7 @@ postlog unix-dgram n - n - 1 postlogd
 
 @frozen
 class Dovecot:
-    """A running Dovecot; its services listen on ``host``."""
+    """A running Dovecot; its services listen on ``host``, and maybe on others."""
 
     program: RealProgram
     host: str
@@ -192,31 +189,19 @@ class Postfix:
         return self.program.log + said
 
 
-class Site(Stage):
-    """A stage with daemons that change their user."""
+class Site(DaemonSite):
+    """A stage with servers of mail, and the ``users`` that can log in."""
+
+    users: ClassVar[Mapping[str, str]] = {USER: PASSWORD}
 
     def setUp(self) -> None:
         super().setUp()
-        if os.geteuid() != 0:
-            missing("daemons that change their user need root")
+        need_users()
         # For the clients of Python's library: none waits for ever.
         self.addCleanup(socket.setdefaulttimeout, socket.getdefaulttimeout())
         socket.setdefaulttimeout(PATIENCE)
-        # Not below TMPDIR, which other users may be unable to enter.
-        self.site = Path(tempfile.mkdtemp(prefix="site.", dir="/tmp"))
-        self.addCleanup(shutil.rmtree, self.site, ignore_errors=True)
-        self.site.chmod(0o755)
-        shutil.copy(self.directory / "ca.pem", self.site)
-        shutil.copy(self.directory / "server.pem", self.site)
 
     # --- daemons ---------------------------------------------------------------------------
-
-    def folder(self, name: str, owner: str = "root") -> Path:
-        """A new folder of the site that belongs to *owner*."""
-        made = self.site / name
-        made.mkdir()
-        shutil.chown(made, owner)
-        return made
 
     def greeting(self, program: RealProgram, host: str, port: int) -> None:
         """Wait until *program* greets clients, as servers of mail and news do."""
@@ -235,18 +220,31 @@ class Site(Stage):
         except AssertionError as error:
             raise AssertionError(f"{error}\n{program.log}") from None
 
-    def dovecot(self, *, tls: bool) -> Dovecot:
-        """Run Dovecot: with *tls* it lets nobody log in without, else it knows no TLS."""
+    def dovecot(
+        self,
+        *,
+        tls: bool,
+        hosts: Sequence[str] = (ELSEWHERE,),
+        ports: Mapping[str, int] | None = None,
+        told: bool = False,
+    ) -> Dovecot:
+        """Run Dovecot: with *tls* it lets nobody log in without, else it knows no TLS.
+
+        Every service listens on all *hosts*, on a free port unless *ports* has one. With *told*
+        the PROXY header of an IMAP client tells who it is.
+        """
         self.folder("state")
         self.folder("mail", "mail")
         self.folder("home", "mail")
-        (self.site / "users").write_text(f"{USER}:{PASSWORD}\n", encoding="utf-8")
-        ports = distinct_ports("imap", "pop3", "lmtp", "sieve")
+        users = "".join(f"{name}:{password}\n" for name, password in self.users.items())
+        (self.site / "users").write_text(users, encoding="utf-8")
+        ports = distinct_ports("imap", "pop3", "lmtp", "sieve") if ports is None else ports
         text = _DOVECOT.format(
             site=self.site,
             instance=self.site.name,
-            host=ELSEWHERE,
+            hosts=", ".join(hosts),
             tls=(_DOVECOT_TLS if tls else _DOVECOT_PLAIN).format(site=self.site),
+            told="yes" if told else "no",
             **ports,
         )
         path = self.site / "dovecot.conf"
@@ -254,8 +252,8 @@ class Site(Stage):
         program = self.start("dovecot", ["dovecot", "-F", "-c", str(path)])
         # Left to itself it takes a second to end.
         self.addCleanup(program.signal, signal.SIGKILL)
-        self.greeting(program, ELSEWHERE, ports["sieve"])
-        return Dovecot(program, ELSEWHERE, ports)
+        self.greeting(program, hosts[0], ports["sieve"])
+        return Dovecot(program, hosts[0], ports)
 
     def postfix(
         self,
@@ -264,15 +262,19 @@ class Site(Stage):
         tls: bool,
         relay: str = "reject_unauth_destination",
         lmtp_tls: bool = False,
+        address: str = "",
+        told: bool = False,
     ) -> Postfix:
         """Run Postfix: with *tls* it takes no mail without, else it knows no TLS.
 
         It delivers to the LMTP server at *lmtp*, and with *lmtp_tls* only where that has a
-        certificate for ``localhost``. *relay* is its setting ``smtpd_relay_restrictions``.
+        certificate for ``localhost``. *relay* is its setting ``smtpd_relay_restrictions``. It
+        listens at *address*, on a free port without one. With *told* PROXY headers tell it who
+        its clients are, and it talks to nobody without.
         """
         etc = self.folder("etc")
         self.folder("data", "postfix")
-        port = free_port()
+        host, port = host_and_port(address or free_port())
         text = _POSTFIX.format(
             site=self.site,
             relay=relay,
@@ -281,9 +283,13 @@ class Site(Stage):
             lmtp_level="secure" if lmtp_tls else "none",
         )
         (etc / "main.cf").write_text(text, encoding="utf-8")
-        (etc / "master.cf").write_text(_POSTFIX_MASTER.format(port=port), encoding="utf-8")
+        services = _POSTFIX_MASTER.format(address=f"{host}:{port}", told="haproxy" if told else "")
+        (etc / "master.cf").write_text(services, encoding="utf-8")
         program = self.start_postfix(etc)
-        self.greeting(program, "127.0.0.1", port)
+        if told:
+            self.accepts(program, f"{host}:{port}")
+        else:
+            self.greeting(program, host, port)
         return Postfix(program, port, self.site / "postfix.out")
 
     def start_postfix(self, etc: Path) -> RealProgram:
@@ -297,24 +303,6 @@ class Site(Stage):
         master = ["/usr/lib/postfix/sbin/master", "-c", str(etc), "-s"]
         return self.start("postfix", master)
 
-    # --- our program -----------------------------------------------------------------------
-
-    def before(self, protocol: str, connect: str, **options: str) -> int:
-        """Server mode in front of a plain daemon at *connect*; its port."""
-        more = f"protocol = {protocol}\n" + options.pop("more", "")
-        self.ours = self.server_mode(connect, more, **options)
-        return port_of(self.ours, "server")
-
-    def behind(self, protocol: str, connect: str, more: str = "") -> int:
-        """Client mode that reaches a daemon with TLS at *connect*; its port."""
-        self.ours = self.tunnels(
-            f"[client]\nclient = yes\naccept = 127.0.0.1:0\nconnect = {connect}\n"
-            f"protocol = {protocol}\nsni = localhost\n"
-            f"verifyChain = yes\ncheckHost = localhost\nCAfile = @ca.pem\n{more}",
-            "client",
-        )
-        return port_of(self.ours, "client")
-
     # --- clients ---------------------------------------------------------------------------
 
     def trusting(self) -> ssl.SSLContext:
@@ -323,29 +311,10 @@ class Site(Stage):
 
         return ssl.create_default_context(cafile=str(self.directory / "ca.pem"))
 
-    def run_client(self, *command: str, stdin: bytes = b"", status: int = 0) -> str:
-        """What *command*, a program with its arguments, says; it must end with *status*."""
-        done = subprocess.run(
-            [find_program(command[0]), *command[1:]],
-            input=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=PATIENCE,
-            check=False,
-            cwd=self.directory,
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
-        )
-        said = done.stdout.decode(errors="replace")
-        self.assertEqual(done.returncode, status, f"{command}\n{said}\n{self.logs()}")
-        return said
-
-    def s_client(self, protocol: str, port: int, command: str, *options: str) -> str:
-        """What ``openssl s_client`` gets for *command* after STARTTLS; it checks the chain."""
-        return self.run_client(
-            "openssl", "s_client", "-starttls", protocol, "-connect", f"127.0.0.1:{port}",
-            "-CAfile", "ca.pem", "-verify_return_error", "-verify_hostname", "localhost",
-            "-crlf", "-quiet", *options, stdin=command.encode(),
-        )  # fmt: skip
+    def session(self, protocol: str, port: int, commands: str, *options: str) -> str:
+        """What ``openssl s_client`` gets for *commands* after STARTTLS; it checks who is there."""
+        options = ("-crlf", "-quiet", *options)
+        return self.s_client(protocol, port, *options, stdin=commands.encode())
 
     def mails(self, user: str = USER) -> list[str]:
         """The new messages in the mailbox of *user*, as they are stored."""
@@ -360,15 +329,6 @@ class Site(Stage):
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.logs()}") from None
         return next(each for each in self.mails() if line in each)
-
-    def logs(self) -> str:
-        """What everybody involved has said last, for the message of a failing test."""
-        found = [*self.directory.glob("*.log"), *self.site.glob("*.out")]
-        tails = {
-            path.name: path.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:]
-            for path in sorted(found)
-        }
-        return "\n".join(f"--- {name}\n" + "\n".join(tail) for name, tail in tails.items())
 
 
 def distinct_ports(*names: str) -> dict[str, int]:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-from typing import TYPE_CHECKING, Final
+import warnings
+from functools import cached_property
+from importlib import import_module
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
 
-from tests.doubles.real_programs import PATIENCE, find_program, free_port
+from tests.doubles.real_programs import PATIENCE, find_program, free_port, missing
+from tests.interop.daemon_site import host_and_port
 from tests.interop.mail_site import Site
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 GROUP = "example.test"
+
+ARTICLE = (
+    f"From: bob@example.net\r\nNewsgroups: {GROUP}\r\nSubject: News\r\n\r\n"
+    "Hello\r\n.a line with a dot\r\n"
+).encode()
+
 
 _PROGRAMS: Final = "/usr/lib/news/bin"
 
@@ -25,7 +36,7 @@ hismethod: hisv6
 ovmethod: tradindexed
 runasuser: news
 runasgroup: news
-bindaddress: 127.0.0.1
+bindaddress: {host}
 port: {port}
 status: 0
 pathnews: /usr/lib/news
@@ -109,17 +120,28 @@ access "all" {{
 class NewsSite(Site):
     """A site with INN; what it has to say goes to the system's log, not to its output."""
 
-    def inn(self, *, tls: bool) -> int:
+    @cached_property
+    def nntplib(self) -> Any:
+        """Python's NNTP client, which 3.13 no longer has."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            try:
+                return import_module("nntplib")
+            except ImportError:
+                return missing("this Python has no nntplib")
+
+    def inn(self, *, tls: bool, address: str = "") -> int:
         """Run INN: with *tls* it shows and takes nothing without, else it knows no TLS; its port.
 
-        innd hands readers on to nnrpd, which speaks TLS.
+        It listens at *address*, on a free port without one. innd hands readers on to nnrpd,
+        which speaks TLS.
         """
-        port = free_port()
+        host, port = host_and_port(address or free_port())
         for name in _FOLDERS:
             self.folder(name, "news")
         files = {
             **_FILES,
-            "etc/inn.conf": _INN.format(site=self.site, port=port),
+            "etc/inn.conf": _INN.format(site=self.site, host=host, port=port),
             "etc/readers.conf": (_READERS_TLS if tls else _READERS_PLAIN).format(),
         }
         if tls:
@@ -133,7 +155,7 @@ class NewsSite(Site):
         )
         # Asked to end, it takes its time.
         self.addCleanup(innd.signal, signal.SIGKILL)
-        self.greeting(innd, "127.0.0.1", port)
+        self.greeting(innd, host, port)
         return port
 
     def news_file(self, path: Path, text: str) -> None:
@@ -153,3 +175,16 @@ class NewsSite(Site):
             command, cwd=self.site / "db", env=environment, timeout=PATIENCE, check=True,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
+
+    def check_group(self, client: Any) -> None:
+        """Post an article with *client* and read it."""
+        try:
+            client.post(BytesIO(ARTICLE))
+        except self.nntplib.NNTPError as error:
+            raise AssertionError(f"{error}\n{self.logs()}") from None
+        _, count, first, _, _ = client.group(GROUP)
+        self.assertEqual(count, 1)
+        _, article = client.article(first)
+        self.assertIn(b"Subject: News", article.lines)
+        self.assertEqual(article.lines[-2:], [b"Hello", b".a line with a dot"])
+        self.assertTrue(client.quit().startswith("205"))

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 from twisted.trial.unittest import SynchronousTestCase
@@ -37,8 +37,11 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
 #: The head of every configuration.
 HEAD = "foreground = yes\ndebug = 7\nsyslog = no\npid =\n"
 
+#: How much of each log a failing test shows, in characters.
+_TAIL: Final = 6000
+
 #: Signs of a bug of ours in the log.
-_BUGS = re.compile(r"Traceback|Internal error|Unhandled|LOG[012]\[\w+\]: (?!Active|Listed)")
+_BUGS = re.compile(r"Traceback|Internal error|Unhandled|LOG[012]\[\w+\]: (?!Active|Listed|Since)")
 
 
 @frozen
@@ -111,11 +114,16 @@ class Stage(SynchronousTestCase):
         if program == "stunnel4":
             started = self.start(name, ["stunnel4", str(path)])
         else:
-            started = RealProgram(
-                name, [*STUNNEL_TX, str(path)], self.directory, environment=ENVIRONMENT
-            )
-            self.addCleanup(self.check_clean, started)
+            started = self.start_ours(path, name)
         started.said("Accepting new connections")
+        return started
+
+    def start_ours(self, path: Path, name: str = "stunnel-tx") -> RealProgram:
+        """Start our program with the configuration file at *path*; see :meth:`tunnels`."""
+        started = RealProgram(
+            name, [*STUNNEL_TX, str(path)], self.directory, environment=ENVIRONMENT
+        )
+        self.addCleanup(self.check_clean, started)
         return started
 
     def check_clean(self, ours: RealProgram) -> None:
@@ -125,9 +133,11 @@ class Stage(SynchronousTestCase):
         self.assertIsNone(found, ours.log)
         self.assertEqual(status, 0, ours.log)
 
-    def backend(self, talk: Callable[[socket.socket], None]) -> Backend[socket.socket]:
-        """A plain backend that ends with the test."""
-        made = plain(talk)
+    def backend(
+        self, talk: Callable[[socket.socket], None], port: int = 0
+    ) -> Backend[socket.socket]:
+        """A plain backend that ends with the test, on *port* or a free one."""
+        made = plain(talk, port)
         self.addCleanup(made.close)
         return made
 
@@ -136,6 +146,18 @@ class Stage(SynchronousTestCase):
         made = tls_backend(talk, context)
         self.addCleanup(made.close)
         return made
+
+    def log_files(self) -> list[Path]:
+        """Where programs have said what they did."""
+        return sorted(self.directory.glob("*.log"))
+
+    def logs(self) -> str:
+        """What every program has said last, for the message of a failing test."""
+        tails = {
+            path.name: path.read_text(encoding="utf-8", errors="replace")[-_TAIL:]
+            for path in self.log_files()
+        }
+        return "\n".join(f"--- {name}\n{tail}" for name, tail in tails.items())
 
     # --- usual configurations --------------------------------------------------------------
 
@@ -147,11 +169,12 @@ class Stage(SynchronousTestCase):
             **{"name": "server", **options},
         )
 
-    def client_mode(self, connect: int, more: str = "", **options: str) -> RealProgram:
+    def client_mode(self, connect: int | str, more: str = "", **options: str) -> RealProgram:
         """A service ``[client]`` that verifies what it reaches at *connect*."""
+        where = f"127.0.0.1:{connect}" if isinstance(connect, int) else connect
         return self.tunnels(
             "[client]\nclient = yes\naccept = 127.0.0.1:0\n"
-            f"connect = 127.0.0.1:{connect}\nsni = localhost\n"
+            f"connect = {where}\nsni = localhost\n"
             f"verifyChain = yes\ncheckHost = localhost\nCAfile = @ca.pem\n{more}",
             **{"name": "client", **options},
         )
@@ -170,8 +193,12 @@ def port_of(tunnels: RealProgram, service: str) -> int:
     return int(tunnels.said(rf"Service \[{service}\] .*bound to .*:(\d+)$")[1])
 
 
-def complaints(log: str, ident: str = "0") -> list[str]:
-    """What the log says about connection *ident* beyond its usual lines, debugging left out."""
+def complaints(log: str, ident: str = "0", level: int = 6) -> list[str]:
+    """What the log says about connection *ident* beyond its usual lines.
+
+    Lines above *level* are left out: those for debugging, or with 5 all that are not seen at
+    the default level.
+    """
     usual = re.compile(
         r"accepted connection from|Connection (closed|reset)\S*: \d|SNI: "
         r"|Peer certificate (not )?required|TLS (accepted|connected)|ciphersuite|group: "
@@ -179,5 +206,5 @@ def complaints(log: str, ident: str = "0") -> list[str]:
         r"|connected remote server|Certificate accepted|CERT: (Host name|No subject)|TLS closed"
         r"|Read socket closed"
     )
-    lines = re.findall(rf"^\S+ \S+ LOG[0-6]\[{ident}\]: (.*)$", log, re.MULTILINE)
+    lines = re.findall(rf"^\S+ \S+ LOG[0-{level}]\[{ident}\]: (.*)$", log, re.MULTILINE)
     return [line for line in lines if not usual.search(line)]

@@ -1,4 +1,4 @@
-"""nginx as a plain web server on a loopback port."""
+"""nginx as a plain web server on a loopback address."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tests.doubles.real_programs import eventually, free_port
-from tests.doubles.wire import dial
+from tests.interop.daemon_site import dial
 
 if TYPE_CHECKING:
     from tests.interop.stage import Stage
@@ -22,11 +22,11 @@ http {{
   uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5; client_max_body_size 100m;
   log_format body '$request_length';
   server {{
-    listen 127.0.0.1:{port};
+    listen {address};
     root {folder}/www;
     location /upload {{
       client_body_in_file_only on;
-      proxy_pass http://127.0.0.1:{port}/taken;
+      proxy_pass http://{address}/taken;
       proxy_set_header X-Body $request_body_file;
       proxy_pass_request_body off;
       proxy_set_header Content-Length "";
@@ -37,18 +37,20 @@ http {{
 """
 
 
-def web_server(stage: Stage, pages: dict[str, bytes]) -> str:
+def web_server(stage: Stage, pages: dict[str, bytes], address: str = "") -> str:
     """Serve *pages* until the test ends; the address as stunnel writes it.
+
+    The server listens at *address*, on a free port without one.
 
     What is posted to ``/upload`` is kept in a file, whose path is the answer.
     """
-    folder = stage.directory / "nginx"
+    address = address or f"127.0.0.1:{free_port()}"
+    folder = stage.directory / f"nginx-{address}"
     (folder / "www").mkdir(parents=True)
     for name, content in pages.items():
         (folder / "www" / name).write_bytes(content)
-    port = free_port()
     user = "user root;" if os.geteuid() == 0 else ""
-    text = CONFIGURATION.format(folder=folder, port=port, user=user)
+    text = CONFIGURATION.format(folder=folder, address=address, user=user)
     (folder / "nginx.conf").write_text(text, encoding="utf-8")
     nginx = stage.start("nginx", ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")])
 
@@ -56,10 +58,10 @@ def web_server(stage: Stage, pages: dict[str, bytes]) -> str:
         if not nginx.running:
             raise AssertionError(nginx.log)
         try:
-            dial(port).close()
+            dial(address).close()
         except ConnectionRefusedError:
             return False
         return True
 
     eventually(listening, "nginx listens")
-    return f"127.0.0.1:{port}"
+    return address
