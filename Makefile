@@ -68,7 +68,7 @@ run: $(VENV)/.run
 ifeq ($(CONFIG),)
 	@exec $(PY) -m stunnel_tx.demo --directory .demo
 else
-	@exec $(PY) -m stunnel_tx $(CONFIG)
+	@exec $(PY) -m stunnel_tx "$(CONFIG)"
 endif
 
 # ---------------------------------------------------------------------- checks

@@ -39,7 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks",
         description="Measure this program beside others: CPU time, memory, latency, start-up.",
         epilog=f"Metrics: {', '.join(DEFAULT)} (the default); also {', '.join(OTHERS)}. "
-        "upload, download, roundtrip, idle and growth take any number.",
+        "upload, download, roundtrip, idle, growth and names take any number.",
     )
     parser.add_argument("--metrics", default=",".join(DEFAULT), help="comma-separated names")
     parser.add_argument("--rounds", type=_positive, default=3, help="runs of each (3)")

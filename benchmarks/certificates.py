@@ -38,6 +38,16 @@ def make_certificates(directory: Path) -> Certificates:
     )
 
 
+def make_named(directory: Path, number: int) -> tuple[tuple[str, Path], ...]:
+    """So many server names, each with a certificate of its own in *directory*; made once."""
+    names = [f"n{each}.example" for each in range(number)]
+    paths = {name: directory / f"{name}.pem" for name in names}
+    for path in paths.values():
+        if not path.exists():
+            _write(path, ec.generate_private_key(ec.SECP256R1()))
+    return tuple(paths.items())
+
+
 def _write(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> Path:
     now = datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])

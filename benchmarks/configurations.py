@@ -17,7 +17,7 @@ class Setting:
     """What a program is to do: accept on a loopback port, connect to another, TLS on one side.
 
     *most_connections* bounds tables that some programs size at start; *user* is whom to become
-    when root, for a program that insists.
+    when root, for a program that insists. *names* are server names with a certificate each.
     """
 
     accept: int
@@ -27,6 +27,7 @@ class Setting:
     protocol: str = ""
     most_connections: int = 1000
     user: str = ""
+    names: tuple[tuple[str, Path], ...] = ()
 
 
 def stunnel_configuration(setting: Setting) -> str:
@@ -46,6 +47,9 @@ def stunnel_configuration(setting: Setting) -> str:
     ]
     if setting.protocol:
         lines.append(f"protocol = {setting.protocol}")
+    for name, certificate in setting.names:
+        lines += [f"[{name}]", f"sni = benchmark:{name}", f"cert = {certificate}"]
+        lines.append(f"connect = 127.0.0.1:{setting.connect}")
     return "\n".join(lines) + "\n"
 
 
@@ -53,6 +57,8 @@ def haproxy_configuration(setting: Setting) -> str:
     """For haproxy: TCP mode and one thread."""
     if setting.protocol:
         raise NotMeasurable("haproxy speaks no STARTTLS")
+    if setting.names:
+        raise NotMeasurable("only services that are chosen by name are compared")
     front = "" if setting.client else f" ssl crt {setting.certificate}"
     back = " ssl verify none" if setting.client else ""
     return (
@@ -74,6 +80,8 @@ def hitch_configuration(setting: Setting) -> str:
     """For hitch: one worker; it has neither a client mode nor STARTTLS."""
     if setting.client or setting.protocol:
         raise NotMeasurable("hitch has no client mode and no STARTTLS")
+    if setting.names:
+        raise NotMeasurable("only services that are chosen by name are compared")
     lines = [
         f'frontend = "[127.0.0.1]:{setting.accept}"',
         f'backend = "[127.0.0.1]:{setting.connect}"',

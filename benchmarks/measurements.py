@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
+from benchmarks.certificates import make_named
 from benchmarks.configurations import Setting
 from benchmarks.errors import MeasurementFailed, NotMeasurable
 from benchmarks.generator import Generator
@@ -102,6 +103,7 @@ def setting_of(metric: Metric, bench: Bench, accept: int) -> Setting:
         protocol=metric.variant if metric.kind == "starttls" else "",
         most_connections=min(10000, most_connections(bench.files)),
         user="nobody" if os.geteuid() == 0 else "",
+        names=make_named(bench.directory, metric.number) if metric.kind == "names" else (),
     )
 
 
@@ -212,5 +214,6 @@ _KINDS: Final[Mapping[str, Callable[[Run], dict[str, float]]]] = {
     "roundtrip": _round_trips,
     "idle": _idle,
     "growth": _growth,
+    "names": _start,
     "start": _start,
 }

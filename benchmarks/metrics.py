@@ -33,11 +33,12 @@ DEFAULT: Final = (
     "start",
 )
 
-#: Others worth naming; any number may follow upload, download, roundtrip, idle and growth.
-OTHERS: Final = ("idle-5000", "growth-100000")
+#: Others worth naming; any number may follow upload, download, roundtrip, idle, growth and names.
+OTHERS: Final = ("idle-5000", "growth-100000", "names-1000")
 
 _NAME: Final = re.compile(
-    r"(?P<client>client-)?(?P<kind>upload|download|roundtrip|idle|growth)-(?P<number>[1-9][0-9]{0,5})"
+    r"(?P<client>client-)?(?P<kind>upload|download|roundtrip|idle|growth|names)"
+    r"-(?P<number>[1-9][0-9]{0,5})"
     r"|(?P<other_client>client-)?(?P<other>handshake-(?:ecdsa|rsa|resumed)|starttls-(?:smtp|imap)|start)"
 )
 
@@ -91,6 +92,10 @@ class Metric:
             "idle": (Figure("memory", f"{side}idle connection, of {self.number}", "KB", 1),),
             "growth": (
                 Figure("growth", f"memory growth, {self.number} connections", "%", 1, ratio=False),
+            ),
+            "names": (
+                Figure("time", f"start to listening, {self.number} server names", "ms"),
+                Figure("memory", f"memory after start, {self.number} server names", "MB", 1),
             ),
             "start": (
                 Figure("time", "start to listening", "ms"),

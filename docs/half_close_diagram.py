@@ -18,7 +18,7 @@ __all__ = ["diagram", "table"]
 #: Pixels: a box, the distance from one to the next, room above for arcs, and at the edges.
 _WIDTH, _HEIGHT = 108, 34
 _ACROSS, _DOWN = 212, 80
-_ABOVE, _MARGIN = 84, 8
+_ABOVE, _MARGIN = 116, 8
 
 _HEAD: Final = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" '
@@ -97,8 +97,10 @@ def _edge(start: Place, end: Place, label: str) -> str:
         path = f"M{x + _WIDTH} {y + half}Q{to_middle} {y + half} {to_middle} {to_y + _HEIGHT}"
         label_at = x + _WIDTH + _ACROSS // 4, y + half - 6
     elif to_x - x > _ACROSS:
-        path = f"M{middle} {y}C{middle} {y - 96} {to_middle} {y - 96} {to_middle} {y}"
-        label_at = (middle + to_middle) // 2, y - 58
+        # The farther an arc goes the higher it is, so that labels stay clear of other arcs.
+        lift = 48 * (to_x - x) // _ACROSS
+        path = f"M{middle} {y}C{middle} {y - lift} {to_middle} {y - lift} {to_middle} {y}"
+        label_at = (middle + to_middle) // 2, y - lift * 3 // 4 + 14
     else:
         path = f"M{x + _WIDTH} {y + half}H{to_x}"
         label_at = (x + _WIDTH + to_x) // 2, y + half - 6

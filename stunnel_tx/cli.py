@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from stunnel_tx.errors import ConfigurationErrors, OperatingError, StunnelTxError
 from stunnel_tx.service.information import introduce
 from stunnel_tx.service.logs import show_failed_start
-from stunnel_tx.service.process import INTERRUPTED
+from stunnel_tx.service.process import INTERRUPTED, occupy_standard_streams
 from stunnel_tx.telemetry.events import (
     BAD_DESCRIPTOR,
     BAD_FILE_NAME,
@@ -197,11 +197,13 @@ def _findings(source: Source, log: Log) -> tuple[list[tuple[str, str]], bool]:
 
     errors: list[object] = []
     try:
-        _application(source, log).load()
+        _application(source, log, rehearsal=True).load()
     except ConfigurationErrors as error:
         errors += error.problems
     except OperatingError as error:
         errors.append(error)
+    except Exception as error:  # noqa: BLE001 - the operator gets one line, never a traceback
+        errors.append(f"Internal error: {type(error).__name__}: {error}; please report this")
     try:
         understood = examine(source, find_protocol=find_protocol).configuration
     except OperatingError:
@@ -224,17 +226,18 @@ def _print(lines: Sequence[str], fd: int) -> int:
     return 0
 
 
-def _application(source: Source, log: Log) -> Program:
+def _application(source: Source, log: Log, *, rehearsal: bool = False) -> Program:
     from twisted.internet import reactor
 
     from stunnel_tx.service.application import Application
     from stunnel_tx.service.terminal import ask_passphrase
 
-    return Application(reactor, source, log, ask=ask_passphrase)
+    return Application(reactor, source, log, ask=ask_passphrase, rehearsal=rehearsal)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Serve the configuration that *arguments* name until a signal ends it."""
+    occupy_standard_streams()
     log = Log()
     introduce(log.main)
     try:

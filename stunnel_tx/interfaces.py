@@ -15,8 +15,11 @@ class ILogSink(Interface):
         without control characters. Must not block and must not raise.
         """
 
-    def reopen() -> None:
-        """Open the underlying file again, where there is one."""
+    def reopen() -> bool | None:
+        """Open the underlying file again, where there is one.
+
+        False when that has failed: the sink goes on with what it has, and has logged why.
+        """
 
     def close() -> None:
         """Flush and let go of the underlying resource."""

@@ -28,6 +28,7 @@ from stunnel_tx.cli import DEFAULT_CONFIGURATION
 from stunnel_tx.errors import StunnelTxError
 from stunnel_tx.service.information import introduce
 from stunnel_tx.service.logs import FAILED_START_LEVEL
+from stunnel_tx.service.process import occupy_standard_streams
 from stunnel_tx.telemetry.log import Log
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         """Read the configuration; raises UsageError with everything that is wrong in it."""
+        # As early as twistd asks us for anything, which is before it loads its reactor.
+        occupy_standard_streams()
         log = Log()
         introduce(log.main)
         lifecycle = make_lifecycle(self["config"], log)

@@ -340,3 +340,22 @@ class ProcessTests(SynchronousTestCase):
         done = run_command("check", self._configuration("no"))
         self.assertEqual(done.returncode, 1)
         self.assertIn(f"{self.certificate}: No such file", done.stdout)
+
+    def test_check_of_what_nobody_foresaw(self) -> None:
+        """Even a mistake of the program's own is a line, and no traceback."""
+
+        class Broken:
+            def load(self) -> None:
+                raise KeyError("x")
+
+        printed: list[str] = []
+
+        def record(lines: list[str], _fd: int) -> int:
+            printed.extend(lines)
+            return 0
+
+        self.patch(cli, "_application", lambda *_arguments, **_options: Broken())
+        self.patch(cli, "_print", record)
+        self.assertEqual(cli.check([self._configuration("no")]), 1)
+        wanted = "error: Internal error: KeyError: 'x'; please report this"
+        self.assertEqual([line for line in printed if line.startswith("error")], [wanted])

@@ -20,6 +20,7 @@ __all__ = [
     "EndpointString",
     "HostPort",
     "UnixPath",
+    "is_ip",
     "parse_address",
     "parse_host_port",
     "parse_local",
@@ -160,3 +161,12 @@ def parse_local(given: str) -> str:
     elif not host or _FORBIDDEN_IN_HOST.search(host):
         raise InvalidValue(f"Invalid local address {quoted(given)}", "write a host name or address")
     return host
+
+
+def is_ip(text: str) -> bool:
+    """True for an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

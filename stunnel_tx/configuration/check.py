@@ -6,7 +6,6 @@ passed in.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from stunnel_tx.configuration.addresses import EndpointString, HostPort
+from stunnel_tx.configuration.addresses import EndpointString, HostPort, is_ip
 from stunnel_tx.configuration.model import Problem, Settings, Severity
+from stunnel_tx.configuration.openssl_commands import Overrides, security_level_in
 from stunnel_tx.configuration.option import Repeat, Scope
 from stunnel_tx.configuration.option_flags import OPTION_FLAGS
 from stunnel_tx.configuration.options import OPTIONS
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from stunnel_tx.configuration.model import Configuration, Place
+    from stunnel_tx.configuration.option_flags import OptionFlags
 
 __all__ = ["authentication_warnings", "file_permission_warnings", "security_warnings"]
 
@@ -39,14 +40,16 @@ _WEAK_CIPHER = re.compile(
     re.IGNORECASE,
 )
 
+_OLD_VERSION = "TLS 1.0 and 1.1 are deprecated (RFC 8996)"
+
 _WEAKENING_FLAGS = (
     *("ALLOW_UNSAFE_LEGACY_RENEGOTIATION", "ALLOW_CLIENT_RENEGOTIATION", "NO_ENCRYPT_THEN_MAC"),
     *("NO_EXTENDED_MASTER_SECRET", "LEGACY_SERVER_CONNECT", "CRYPTOPRO_TLSEXT_BUG"),
     "IGNORE_UNEXPECTED_EOF",
 )
 
-Finding = tuple[str, str, str | None]
-"""Text, remedy, and the option whose line it is about."""
+Finding = tuple[str, str, str | None] | tuple[str, str, str, "Place"]
+"""Text, remedy, the option whose line it is about, and that line where there are several."""
 
 
 @frozen(eq=False, repr=False)
@@ -118,8 +121,11 @@ def _mode_of(path: str) -> int:
     return Path(path).stat().st_mode
 
 
-def _warning(settings: Settings, text: str, remedy: str, option: str | None) -> Problem:
-    place = settings.declared if option is None else settings.place(option) or settings.declared
+def _warning(
+    settings: Settings, text: str, remedy: str, option: str | None, place: Place | None = None
+) -> Problem:
+    if place is None:
+        place = settings.declared if option is None else settings.place(option) or settings.declared
     return Problem(Severity.WARNING, text, place, settings.name, option, remedy)
 
 
@@ -159,41 +165,67 @@ def _peer_certificates(scope: _Scope) -> Iterator[Finding]:
     if scope.settings.is_set("verify"):
         yield ("verify is obsolete", "write verifyChain or verifyPeer", "verify")
     for name in scope["checkHost"]:
-        if _is_ip(name):
+        if is_ip(name):
             yield (f"checkHost = {name} never matches", f"write checkIP = {name}", "checkHost")
-
-
-def _is_ip(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _weak_tls(scope: _Scope) -> Iterator[Finding]:
     for option in ("sslVersionMin", "sslVersionMax"):
         if 0 < scope[option] < TLS_1_2:
-            yield ("TLS 1.0 and 1.1 are deprecated (RFC 8996)", f"write {option} = TLSv1.2", option)
-    if scope["securityLevel"] < RECOMMENDED_SECURITY_LEVEL:
+            yield (_OLD_VERSION, f"write {option} = TLSv1.2", option)
+    ciphers = Overrides.together(scope["config"]).ciphers or scope["ciphers"]
+    if scope["securityLevel"] < RECOMMENDED_SECURITY_LEVEL and security_level_in(ciphers) is None:
         yield (
             f"securityLevel = {scope['securityLevel']} lets in short keys and weak hashes",
             f"write securityLevel = {RECOMMENDED_SECURITY_LEVEL}",
             "securityLevel",
         )
-    for word in re.split(r"[:, ]+", scope["ciphers"]):
-        if not word.startswith(("!", "-")) and _WEAK_CIPHER.search(word):
-            yield (f"ciphers admits weak ciphers by {word}", "leave it out", "ciphers")
+    for word in _weak_words(scope["ciphers"]):
+        yield (f"ciphers admits weak ciphers by {word}", "leave it out", "ciphers")
     if scope["tlsProfile"] == "old":
         yield (
             "tlsProfile = old lets in TLS 1.0, CBC ciphers, RSA key exchange and SHA-1",
             "write tlsProfile = intermediate",
             "tlsProfile",
         )
+    for name in _weakening_flags(scope["options"]):
+        yield (f"options = {name} gives up protection", "remove the line", "options")
+    if scope["keyLog"]:
+        yield (
+            f"whoever reads {scope['keyLog']} can decrypt every connection of the service",
+            "remove the line when there is nothing left to debug",
+            "keyLog",
+        )
+
+
+def _weak_words(ciphers: str) -> Iterator[str]:
+    """The words of a cipher list that let in what nobody should use."""
+    for word in re.split(r"[:;, ]+", ciphers):
+        if not word.startswith(("!", "-")) and _WEAK_CIPHER.search(word):
+            yield word
+
+
+def _weakening_flags(flags: OptionFlags) -> Iterator[str]:
     for name in _WEAKENING_FLAGS:
         mask = OPTION_FLAGS[name]
-        if scope["options"].set & ~scope["options"].clear & mask == mask:
-            yield (f"options = {name} gives up protection", "remove the line", "options")
+        if flags.set & ~flags.clear & mask == mask:
+            yield name
+
+
+def _weak_commands(scope: _Scope) -> Iterator[Finding]:
+    """The same weaknesses, let in by ``config`` commands."""
+    for command, place in zip(scope["config"], scope.settings.places("config"), strict=False):
+        for word in _weak_words(command.ciphers or ""):
+            text = f"CipherString admits weak ciphers by {word}"
+            yield (text, "leave it out", "config", place)
+        for name, version in (
+            ("MinProtocol", command.min_version),
+            ("MaxProtocol", command.max_version),
+        ):
+            if version and version < TLS_1_2:
+                yield (_OLD_VERSION, f"write config = {name}:TLSv1.2", "config", place)
+        for name in _weakening_flags(command.flags):
+            yield (f"the flag {name} gives up protection", "remove the word", "config", place)
 
 
 def _life_of_connections(scope: _Scope) -> Iterator[Finding]:
@@ -263,6 +295,7 @@ _SERVICE_CHECKS: tuple[Callable[[_Scope], Iterator[Finding]], ...] = (
     _authentication,
     _peer_certificates,
     _weak_tls,
+    _weak_commands,
     _life_of_connections,
     _exposure,
     _lists_since_5_76,

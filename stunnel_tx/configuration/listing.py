@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from stunnel_tx.configuration.option import NotYet, Option, Refused, Scope
 from stunnel_tx.configuration.option_flags import OPTION_FLAGS
 from stunnel_tx.configuration.options import OPTIONS
-from stunnel_tx.configuration.socket_options import SOCKET_OPTION_KINDS
+from stunnel_tx.configuration.socket_options import BACKEND_SEND_BUFFER, SOCKET_OPTION_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,6 +63,7 @@ def socket_lines(system_default: Callable[[str, bool], str | None]) -> list[str]
     (False) or UDP (True) socket, None when it does not have the option.
     """
     lines = ["TCP socket option defaults:", *_socket_table(system_default, udp=False)]
+    lines.append(f"    (Remote SO_SNDBUF in server mode: {BACKEND_SEND_BUFFER})")
     return [*lines, " ", "UDP socket option defaults:", *_socket_table(system_default, udp=True)]
 
 

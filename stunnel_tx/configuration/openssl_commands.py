@@ -6,6 +6,7 @@ can be had in another way are read here. They act after the options of the same 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
@@ -16,10 +17,12 @@ from stunnel_tx.configuration.values import PROTOCOL_VERSIONS, InvalidValue, quo
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["COMMANDS", "Overrides", "parse_command"]
+__all__ = ["COMMANDS", "COMMAND_FIELDS", "Overrides", "parse_command", "security_level_in"]
 
 
 _NO_FLAGS = OptionFlags(0, 0)
+
+_LEVEL = re.compile(r"@SECLEVEL=([0-5])", re.IGNORECASE)
 
 
 @frozen
@@ -53,13 +56,20 @@ class Overrides:
             result = evolve(result, **changes, flags=flags)
         return result
 
+    def bounds(self, lowest: int, highest: int) -> tuple[int, int]:
+        """The versions allowed where the options say *lowest* and *highest* (0 for no bound)."""
+        return (
+            lowest if self.min_version is None else self.min_version,
+            highest if self.max_version is None else self.max_version,
+        )
+
 
 _FIELDS = (
     *("ciphers", "ciphersuites", "groups", "signature_algorithms"),
     *("min_version", "max_version", "dh_file"),
 )
 
-_TEXTS = {
+COMMAND_FIELDS = {
     "CipherString": "ciphers",
     "Ciphersuites": "ciphersuites",
     "Curves": "groups",
@@ -67,9 +77,11 @@ _TEXTS = {
     "Groups": "groups",
     "SignatureAlgorithms": "signature_algorithms",
 }
+"""The commands whose parameter is taken as it is, and the fields they change."""
+
 _VERSIONS = {"MaxProtocol": "max_version", "MinProtocol": "min_version"}
 
-COMMANDS = tuple(sorted({*_TEXTS, *_VERSIONS, "Options", "Protocol"}))
+COMMANDS = tuple(sorted({*COMMAND_FIELDS, *_VERSIONS, "Options", "Protocol"}))
 """The commands that work here."""
 
 _BY_LOWER_NAME = {name.lower(): name for name in COMMANDS}
@@ -125,14 +137,20 @@ def parse_command(given: str) -> tuple[Overrides, ...]:
         raise InvalidValue(
             f"config command {name} needs a parameter", f"write config = {name}:PARAMETER"
         )
-    if name in _TEXTS:
-        field_value: dict[str, Any] = {_TEXTS[name]: parameter}
+    if name in COMMAND_FIELDS:
+        field_value: dict[str, Any] = {COMMAND_FIELDS[name]: parameter}
         return (Overrides(**field_value),)
     if name in _VERSIONS:
         field_value = {_VERSIONS[name]: _version(name, parameter)}
         return (Overrides(**field_value),)
     words = _OPTION_WORDS if name == "Options" else _PROTOCOL_WORDS
     return (Overrides(flags=_flags(name, parameter, words)),)
+
+
+def security_level_in(ciphers: str) -> int | None:
+    """The security level that a list of *ciphers* sets for itself, ``None`` for none."""
+    found = _LEVEL.findall(ciphers)
+    return int(found[-1]) if found else None
 
 
 def _version(name: str, parameter: str) -> int:

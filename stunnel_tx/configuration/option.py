@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stunnel_tx.configuration.protocols import FindProtocol
 
 __all__ = [
+    "NO_ENGINES",
     "SUPPORTED",
     "Context",
     "Group",
@@ -98,6 +99,12 @@ class Refused:
     reason: str
     remedy: str = "remove the line"
     harmless: tuple[object, ...] = ()
+
+
+NO_ENGINES = Refused(
+    "engines are not available: OpenSSL has replaced them with providers",
+    "remove the line and use a key in a file",
+)
 
 
 @frozen(eq=False, repr=False)

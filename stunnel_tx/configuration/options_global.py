@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from stunnel_tx.configuration.option import Group, Ignored, Option, Refused, Repeat, Scope
+from stunnel_tx.configuration.option import (
+    NO_ENGINES,
+    Group,
+    Ignored,
+    Option,
+    Refused,
+    Repeat,
+    Scope,
+)
 from stunnel_tx.configuration.values import (
     choice,
     clearable_text,
@@ -21,10 +29,6 @@ _global = partial(Option, scope=Scope.GLOBAL, group=Group.GLOBAL)
 
 _NO_SEEDING = Ignored("today's OpenSSL takes its random numbers from the operating system")
 _NO_WINDOW = Ignored("it belongs to the window of stunnel on Windows")
-_NO_ENGINES = Refused(
-    "engines are not available: OpenSSL has replaced them with providers",
-    "remove the line and use a key in a file",
-)
 _NO_PROVIDERS = Refused(
     "providers cannot be loaded through pyOpenSSL",
     "remove the line and use a key in a file",
@@ -48,19 +52,19 @@ GLOBAL_OPTIONS = (
         *("engine", "auto|ID", "OpenSSL engine to load", one_text),
         default=(),
         repeat=Repeat.LIST,
-        support=_NO_ENGINES,
+        support=NO_ENGINES,
     ),
     _global(
         *("engineCtrl", "COMMAND[:ARGUMENT]", "command for the engine before it", one_text),
         default=(),
         repeat=Repeat.LIST,
-        support=_NO_ENGINES,
+        support=NO_ENGINES,
     ),
     _global(
         *("engineDefault", "LIST", "what the engine before it is used for", one_text),
         default=(),
         repeat=Repeat.LIST,
-        support=_NO_ENGINES,
+        support=NO_ENGINES,
     ),
     _global(
         *("fips", "yes|no", "restrict OpenSSL to its FIPS 140 validated part", yes_no),

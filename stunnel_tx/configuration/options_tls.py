@@ -6,7 +6,7 @@ from functools import partial
 
 from stunnel_tx.configuration.addresses import HostPort, parse_host_port
 from stunnel_tx.configuration.openssl_commands import parse_command
-from stunnel_tx.configuration.option import Group, Option, Refused, Repeat, Supported
+from stunnel_tx.configuration.option import NO_ENGINES, Group, Option, Refused, Repeat, Supported
 from stunnel_tx.configuration.option_flags import DEFAULT_OPTION_FLAGS, parse_option_flag
 from stunnel_tx.configuration.values import (
     choice,
@@ -28,10 +28,6 @@ _CIPHERSUITES = "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY
 _CURVES = "X25519MLKEM768:X25519:P-256:X448:P-521:P-384"
 _VERSIONS = "all|TLSv1|TLSv1.1|TLSv1.2|TLSv1.3"
 
-_NO_ENGINES = Refused(
-    "engines are not available: OpenSSL has replaced them with providers",
-    "remove the line and use a key in a file",
-)
 _NO_TICKET_KEYS = Refused(
     "ticket keys can only be set through the system's OpenSSL, in a later release",
     "remove the line: each process makes ticket keys of its own",
@@ -70,15 +66,14 @@ TLS_OPTIONS = (
         aliases=("curve",),
         version_lines=(_CURVES,),
     ),
-    _tls("engineId", "ID", "engine that holds the key", text, support=_NO_ENGINES),
+    _tls("engineId", "ID", "engine that holds the key", text, support=NO_ENGINES),
     _tls(
         *("engineNum", "NUMBER", "engine that holds the key, by number"),
         integer("Illegal engine number", 1),
-        support=_NO_ENGINES,
+        support=NO_ENGINES,
     ),
     _tls(
         *("keyLog", "FILE", "write the secrets of all connections down, for debugging only", text),
-        support=Supported("whoever reads the key log can decrypt every connection of the service"),
         beyond=True,
     ),
     _tls("key", "FILE", "private key; without it, the one in the first cert file", clearable_text),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from stunnel_tx.configuration.option import Group, NotYet, Option, Refused, Repeat
+from attrs import evolve
+
+from stunnel_tx.configuration.option import NO_ENGINES, Group, NotYet, Option, Repeat
 from stunnel_tx.configuration.values import (
     clearable_text,
     ip_address,
@@ -56,10 +58,7 @@ VERIFICATION_TABLE = (
         *("CAengine", "ID", "CA certificate held by an engine", one_text),
         default=(),
         repeat=Repeat.LIST,
-        support=Refused(
-            "engines are not available: OpenSSL has replaced them with providers",
-            "remove the line and use CAfile",
-        ),
+        support=evolve(NO_ENGINES, remedy="remove the line and use CAfile"),
     ),
     _tls(
         *("CAfile", "FILE", "trusted CA certificates; empty for none, system for the system's"),

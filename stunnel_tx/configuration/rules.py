@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stunnel_tx.configuration.openssl_commands import Overrides
 from stunnel_tx.configuration.options_verification import SUBJECT_CHECKS
 from stunnel_tx.configuration.protocol_rules import PROTOCOL_RULES
 from stunnel_tx.configuration.rule import Complaint, Rule, Subject
@@ -112,19 +113,26 @@ def _subject_checks(subject: Subject) -> Iterator[Complaint]:
 
 
 def _version_range(subject: Subject) -> Iterator[Complaint]:
-    lowest, highest = subject["sslVersionMin"], subject["sslVersionMax"]
+    commands = Overrides.together(subject["config"])
+    lowest, highest = commands.bounds(subject["sslVersionMin"], subject["sslVersionMax"])
+    modern = subject["tlsProfile"] == "modern" and not lowest
+    above, below = "sslVersionMin", "sslVersionMax"
+    blamed = below
+    if commands.min_version is not None:
+        above = blamed = "config = MinProtocol"
+    if commands.max_version is not None:
+        below = blamed = "config = MaxProtocol"
+    option = blamed.partition(" ")[0]
     if lowest and highest and lowest > highest:
         yield Complaint(
-            "Invalid protocol version range",
-            "sslVersionMax must not be below sslVersionMin",
-            "sslVersionMax",
+            "Invalid protocol version range", f"{below} must not be below {above}", option
         )
-    elif subject["tlsProfile"] == "modern" and not lowest and 0 < highest < TLS_1_3:
+    elif modern and commands.min_version is None and 0 < highest < TLS_1_3:
         yield Complaint(
             "Invalid protocol version range",
-            "tlsProfile = modern begins with TLSv1.3: remove sslVersionMax, or write"
+            f"tlsProfile = modern begins with TLSv1.3: remove {below}, or write"
             " tlsProfile = intermediate",
-            "sslVersionMax",
+            option,
         )
 
 
@@ -215,7 +223,7 @@ SERVICE_RULES = (
     Rule("client cert PSKsecrets engineId engineNum", _certificate),
     Rule(f"{_VERIFY} CAengine CAfile CApath CAstore", _trust_anchors),
     Rule(f"{_VERIFY} pinSHA256 {' '.join(SUBJECT_CHECKS)}", _subject_checks),
-    Rule("sslVersion sslVersionMin sslVersionMax tlsProfile", _version_range),
+    Rule("sslVersion sslVersionMin sslVersionMax tlsProfile config", _version_range),
     Rule(f"{_VERIFY} pinSHA256 client redirect protocol", _redirect),
     Rule("sni client service", _server_name),
     Rule("alpn protocol requireALPN", _protocol_names),

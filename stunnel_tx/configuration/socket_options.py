@@ -15,6 +15,7 @@ from attrs import field, frozen
 from stunnel_tx.configuration.values import InvalidValue, quoted
 
 __all__ = [
+    "BACKEND_SEND_BUFFER",
     "DEFAULT_SOCKET_OPTIONS",
     "SOCKET_OPTION_KINDS",
     "Side",
@@ -113,6 +114,12 @@ DEFAULT_SOCKET_OPTIONS = tuple(
     for side in kind.tcp_defaults
 )
 """What a TCP service sets without being told."""
+
+BACKEND_SEND_BUFFER = 131072
+"""SO_SNDBUF of a plain remote socket, in bytes, where no ``socket = r:SO_SNDBUF`` says otherwise.
+
+It is equal to one chunk of the relay. Larger ones cost cache misses, smaller ones wake-ups.
+"""
 
 
 def parse_socket_option(given: str) -> tuple[SocketOption, ...]:

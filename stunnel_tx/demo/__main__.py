@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from stunnel_tx.demo.page import TLSFacts
     from stunnel_tx.service.lifecycle import LifecycleReactor
 
-__all__ = ["configuration_text", "main"]
+__all__ = ["configuration_text", "look_at_port", "main"]
 
 _CONFIGURATION = """\
 ; Written by python -m stunnel_tx.demo at every start.
@@ -60,8 +61,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.directory is None:
         with TemporaryDirectory(prefix="stunnel_tx_demo.") as directory:
             return _run(Path(directory), options.port)
+    try:
+        look_at_port(options.port)
+    except OSError as error:
+        # The certificate in the directory may be that of a demo that runs.
+        text = f"Port {options.port} on 127.0.0.1: {error.strerror}; is another demo running?"
+        print(text, file=sys.stderr)
+        return 1
     options.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return _run(options.directory.absolute(), options.port)
+
+
+def look_at_port(port: int) -> None:
+    """Raise OSError where nobody can listen on *port* of 127.0.0.1 now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
 
 
 def _run(directory: Path, port: int) -> int:

@@ -1,4 +1,4 @@
-"""A throw-away certificate for the demo: self-signed, for this machine only, two weeks of life."""
+"""A throw-away certificate for the demo: self-signed, for this machine only, a month of life."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["make_certificate", "write_certificate"]
 
-_LIFE = timedelta(days=14)
+_LIFE = timedelta(days=30)
 # Clocks of virtual machines drift.
 _LEEWAY = timedelta(minutes=5)
 _NAMES = (

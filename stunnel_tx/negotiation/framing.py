@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from stunnel_tx.errors import LimitExceeded, ProtocolViolation
 
 
-@frozen
-class Line:
-    """A whole line: its text without terminator, and how many bytes it takes up."""
-
-    text: bytes
-    size: int
-
-
-@frozen
-class Partial:
-    """No terminator yet; ``size`` bytes can belong to nothing but this line."""
-
-    size: int
-
-
-def find_line(data: bytes, limit: int) -> Line | Partial:
+def find_line(data: bytes, limit: int) -> tuple[bytes | None, int]:
     """The first line of *data*, which may have been looked at only in part.
 
-    CRLF ends a line; a bare LF is tolerated, since many programs send it. Raises
+    Its text without terminator, None while there is none yet, and how many bytes can belong to
+    nothing but this line. CRLF ends a line; a bare LF is tolerated, since many programs send it. Raises
     :class:`~stunnel_tx.errors.ProtocolViolation` for NUL and for CR without LF, both of which
     some parsers take for an end of line, and :class:`~stunnel_tx.errors.LimitExceeded` for
     more than *limit* bytes without an end. What follows the line is never judged here.
@@ -41,7 +25,7 @@ def find_line(data: bytes, limit: int) -> Line | Partial:
     if end < 0:
         if len(body) >= limit:
             raise LimitExceeded("line length in bytes", limit)
-        return Partial(len(body))
+        return None, len(body)
     if size > limit:
         raise LimitExceeded("line length in bytes", limit)
-    return Line(stripped, size)
+    return stripped, size

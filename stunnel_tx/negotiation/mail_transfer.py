@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from attrs import frozen
 
-from stunnel_tx.errors import LimitExceeded, PeerRefused, ProtocolViolation
+from stunnel_tx.errors import LimitExceeded, OperatingError, PeerRefused, ProtocolViolation
+from stunnel_tx.negotiation.credentials import credentials
 from stunnel_tx.negotiation.replies import (
     Reply,
     called,
-    credentials,
     host_name,
     read_reply,
     split_command,
@@ -98,6 +98,9 @@ async def _log_in(
     conversation: Conversation, dialect: Dialect, user: bytes, password: bytes
 ) -> None:
     remote, options = conversation.far(), conversation.options
+    if b"\0" in user + password:
+        # It separates them in SASL PLAIN (RFC 4616 §2).
+        raise OperatingError("NUL in protocolUsername or protocolPassword")
     await remote.send(b"%b %b\r\n" % (dialect.hello, called(options)))
     hello = await read_reply(remote)
     if hello.code != 250:

@@ -101,7 +101,7 @@ class TLSClient:
             return
         await self._server.send(request)
         key = await self._server.receive()
-        if key[0] != MORE_DATA:
+        if key[:1] != bytes((MORE_DATA,)):
             raise PeerRefused("MySQL server gives no RSA key for the password")
         await self._server.send(encrypt(reply, self._nonce, key[1:]))
 

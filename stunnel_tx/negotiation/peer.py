@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, field, frozen
@@ -9,7 +10,7 @@ from attrs import define, field, frozen
 from stunnel_tx.negotiation.limits import LINE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Sequence
 
 
 class Peer(Protocol):
@@ -81,6 +82,14 @@ class NegotiationOptions:
     extra: dict[str, Any] = field(factory=dict, repr=False)
 
 
+#: An end of a connection, or how to find it out: few dialogues ask.
+Found = Endpoint | Callable[[], Endpoint | None] | None
+
+
+def _look_up(found: Found) -> Endpoint | None:
+    return found() if callable(found) else found
+
+
 @define
 class Conversation:
     """What a dialogue is given.
@@ -96,16 +105,18 @@ class Conversation:
     remote: Peer | None
     options: NegotiationOptions
     note: Callable[..., None]
-    source: Endpoint | None = None
-    target: Endpoint | None = None
-    bound: Endpoint | None = None
+    _source: Found = None
+    _target: Found = None
+    _bound: Found = None
     session: Session | None = None
     destination: Endpoint | None = None
     #: Carried by a protocol from one of its stages to a later one.
     state: Any = None
     #: The local side has been told, has left by itself, or waits for TLS and would not
-    #: understand it: no further refusal is due.
+    #: understand it: no refusal is due, until TLS is up.
     refused: bool = False
+    #: The local side is spoken to inside TLS.
+    inside_tls: bool = False
     #: Numeric addresses of a host name, those that policy lets a client have and at least one;
     #: raises :class:`~stunnel_tx.errors.Rejected` or
     #: :class:`~stunnel_tx.negotiation.destinations.Unresolved`. None where nobody looks up.
@@ -113,12 +124,54 @@ class Conversation:
     #: Set by a dialogue after which there is nothing left to do (the client said goodbye, or
     #: has its answer): the driver closes both sides with FIN, and that is no error.
     finished: bool = False
+    #: Waits for the side that speaks next; see :meth:`speaker`. Set in the late stage.
+    listen: Callable[[], Awaitable[Peer]] | None = None
+
+    @property
+    def source(self) -> Endpoint | None:
+        """The client's address."""
+        self._source = found = _look_up(self._source)
+        return found
+
+    @source.setter
+    def source(self, found: Found) -> None:
+        self._source = found
+
+    @property
+    def target(self) -> Endpoint | None:
+        """Our address on the client's side."""
+        self._target = found = _look_up(self._target)
+        return found
+
+    @target.setter
+    def target(self, found: Found) -> None:
+        self._target = found
+
+    @property
+    def bound(self) -> Endpoint | None:
+        """Our address on the way to the remote side."""
+        self._bound = found = _look_up(self._bound)
+        return found
+
+    @bound.setter
+    def bound(self, found: Found) -> None:
+        self._bound = found
 
     def far(self) -> Peer:
         """The remote side, in a stage where it is connected."""
         if self.remote is None:
             raise RuntimeError("the remote side is not connected in this stage")
         return self.remote
+
+    async def speaker(self) -> Peer:
+        """In the late stage: the side that has something to say next, or that closes.
+
+        It may take as long as a connection may be idle (TIMEOUTidle); all else that a
+        negotiation waits for is under TIMEOUTbusy.
+        """
+        if self.listen is None:
+            raise RuntimeError("both sides are listened to in the late stage only")
+        return await self.listen()
 
 
 __all__ = ["Conversation", "Endpoint", "NegotiationOptions", "Peer", "Session"]

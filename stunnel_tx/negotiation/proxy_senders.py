@@ -28,12 +28,17 @@ class Senders:
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     unix: bool = False
 
+    @property
+    def any(self) -> bool:
+        """True when there are any."""
+        return self.unix or bool(self.networks)
+
     def include(self, peer: Endpoint | None) -> bool:
         """True when the *peer* of an accepted connection must send a header.
 
         None, and whatever is no IP address, is a peer on a UNIX socket.
         """
-        if not self.networks and not self.unix:
+        if not self.any:
             return False
         try:
             address = canonical(peer.host) if peer is not None else None

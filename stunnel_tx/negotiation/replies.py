@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Reply",
     "called",
-    "credentials",
     "host_name",
     "read_reply",
     "shown",
@@ -104,16 +103,3 @@ def called(options: NegotiationOptions) -> bytes:
     if name is None:
         raise OperatingError("protocolHost is not a host name")
     return name
-
-
-def credentials(options: NegotiationOptions) -> tuple[bytes, bytes] | None:
-    """User and password in UTF-8, or None unless both are given.
-
-    Raises OperatingError for a NUL in either, which separates them in SASL PLAIN (RFC 4616 §2).
-    """
-    if not options.username or not options.password:
-        return None
-    user, password = options.username.encode(), options.password.encode()
-    if b"\0" in user + password:
-        raise OperatingError("NUL in protocolUsername or protocolPassword")
-    return user, password

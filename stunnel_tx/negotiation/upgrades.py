@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stunnel_tx.errors import PeerClosed
+from stunnel_tx.errors import DeadlineExceeded, PeerClosed
 from stunnel_tx.negotiation.limits import IMPLICIT_TLS_WAIT, TLS_HANDSHAKE
 from stunnel_tx.negotiation.refusing import tell
 from stunnel_tx.telemetry import events
@@ -21,18 +21,36 @@ if TYPE_CHECKING:
     from stunnel_tx.negotiation.peer import Conversation
     from stunnel_tx.negotiation.stages import Refuse
 
-__all__ = ["go_ahead", "implicit_tls", "refusal", "taken_leave"]
+__all__ = ["go_ahead", "implicit_tls", "refusal", "request_refusal", "taken_leave", "turning"]
 
 
 def refusal(words: bytes | Callable[[Exception], bytes], *, implicit: bool = False) -> Refuse:
     """A refusal that says *words*, or those for the error, to the local side, once at most.
 
     With *implicit* the side may have started TLS unasked; then nothing is said in plaintext.
+    Inside TLS it is spoken to again.
     """
 
     async def refuse(conversation: Conversation, error: Exception) -> None:
         if not (implicit and await _waits_for_tls(conversation)):
             await tell(conversation, words if isinstance(words, bytes) else words(error))
+
+    return refuse
+
+
+def request_refusal(fault: bytes, slow: bytes) -> Refuse:
+    """A refusal of a side that has to ask for TLS: it says *slow* where that came too late."""
+    return refusal(lambda error: slow if isinstance(error, DeadlineExceeded) else fault)
+
+
+def turning(before: Refuse, inside: Refuse) -> Refuse:
+    """A refusal that is *before* until the local side is inside TLS.
+
+    For server mode that connects after TLS: until then the client alone can be at fault.
+    """
+
+    async def refuse(conversation: Conversation, error: Exception) -> None:
+        await (inside if conversation.inside_tls else before)(conversation, error)
 
     return refuse
 
@@ -52,8 +70,10 @@ async def implicit_tls(conversation: Conversation, specification: str) -> bool:
 
 async def _waits_for_tls(conversation: Conversation) -> bool:
     """True for a client that would not understand a refusal, or that is gone."""
+    if conversation.refused or conversation.inside_tls:
+        return conversation.refused
     try:
-        return conversation.refused or await _starts_tls(conversation)
+        return await _starts_tls(conversation)
     except PeerClosed:
         return True
 

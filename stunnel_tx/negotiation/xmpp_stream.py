@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, frozen
 
-from stunnel_tx.errors import LimitExceeded, PeerRefused, ProtocolViolation
+from stunnel_tx.errors import DeadlineExceeded, LimitExceeded, PeerRefused, ProtocolViolation
 from stunnel_tx.negotiation.limits import TLS_HANDSHAKE
 from stunnel_tx.negotiation.refusing import refusing, tell
 from stunnel_tx.negotiation.stages import Stages
@@ -40,6 +40,9 @@ PROCEED: Final = f"<proceed xmlns='{TLS}'/>".encode()
 FEATURES: Final = (
     f"<stream:features><starttls xmlns='{TLS}'><required/></starttls></stream:features>".encode()
 )
+
+#: The condition (RFC 6120 §4.9.3.15) from the moment on when the local side has done its part.
+REMOTE_FAILED: Final = "remote-connection-failed"
 
 #: A domain or full address as it may stand in an attribute: no markup, no blanks, no entities.
 _ADDRESS: Final = re.compile(r"[^\s\x00-\x20\x7f'\"<>&]{1,1023}")
@@ -84,9 +87,12 @@ class Dialogues:
         """A stream error, in a stream that is opened for it if need be (RFC 6120 §4.9.1.2)."""
         opening = conversation.state
         if not isinstance(opening, Opening):
-            opening = Opening(condition="remote-connection-failed")
-        limit = isinstance(error, LimitExceeded)
-        condition = "policy-violation" if limit else opening.condition
+            opening = Opening(condition=REMOTE_FAILED) if conversation.inside_tls else Opening()
+        condition = opening.condition
+        if isinstance(error, LimitExceeded):
+            condition = "policy-violation"
+        elif isinstance(error, DeadlineExceeded) and condition != REMOTE_FAILED:
+            condition = "connection-timeout"
         header = b"" if opening.answered else self.header(origin=opening.to, name=stream_name())
         words = f"<stream:error><{condition} xmlns='{ERRORS}'/></stream:error></stream:stream>"
         await tell(conversation, header + words.encode())
@@ -116,7 +122,7 @@ class Dialogues:
             opening.to = ""
             opening.condition = "improper-addressing"
             raise ProtocolViolation("XMPP stream header that names no server")
-        opening.condition = "remote-connection-failed"
+        opening.condition = REMOTE_FAILED
 
     async def start_tls(self, conversation: Conversation) -> None:
         """Client mode, before TLS: ask for it if it is offered, and take nothing else."""
@@ -162,7 +168,7 @@ class Dialogues:
             raise ProtocolViolation("XMPP client did not ask for TLS")
         await go_ahead(conversation, PROCEED)
         # Inside TLS the client opens another stream (RFC 6120 §5.4.3.3).
-        conversation.state = Opening(to=opening.to, condition="remote-connection-failed")
+        conversation.state = Opening(to=opening.to, condition=REMOTE_FAILED)
 
     async def _read_header(self, conversation: Conversation, opening: Opening) -> XMLStream:
         """The local side's header, checked."""

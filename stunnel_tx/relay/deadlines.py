@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-#: Width of the finest slot, in seconds.
-GRANULARITY: Final = 0.25
+#: Width of a slot, in seconds: how late a wait of less than a second may end, which somebody
+#: may be looking at.
+FINE: Final = 1 / 32
 
-#: A deadline fires late by one slot of :data:`GRANULARITY` or by this part of its wait,
-#: whichever is more, and never early.
+#: Slots that a longer wait may be late by at least.
+COARSE: Final = 8
+
+#: A wait of a second or more ends late by up to :data:`GRANULARITY` or by this part of itself,
+#: whichever is more. None ends early.
 TOLERANCE: Final = 1 / 64
+GRANULARITY: Final = FINE * COARSE
 
 
 class Deadline:
@@ -43,9 +48,8 @@ class Deadlines:
     ``clock`` is the reactor's (:class:`~twisted.internet.interfaces.IReactorTime`).
     """
 
-    def __init__(self, clock: IReactorTime, granularity: float = GRANULARITY) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._granularity = granularity
         self._buckets: dict[int, set[Deadline]] = {}
         self._order: list[int] = []
         self._timer: IDelayedCall | None = None
@@ -60,10 +64,10 @@ class Deadlines:
 
     def after(self, seconds: float, callback: Callable[[], None]) -> Deadline:
         """Call *callback* in *seconds* (>= 0), never earlier, later within the tolerance."""
-        slot = int((self._clock.seconds() + seconds) / self._granularity) + 1
-        slots_allowed = int(seconds * TOLERANCE / self._granularity)
-        if slots_allowed > 1:
-            step = 1 << (slots_allowed.bit_length() - 1)
+        slot = int((self._clock.seconds() + seconds) / FINE) + 1
+        if seconds >= 1:
+            slots_allowed = int(seconds * (TOLERANCE / FINE))
+            step = 1 << (slots_allowed.bit_length() - 1) if slots_allowed > COARSE else COARSE
             slot = -(-slot // step) * step
         bucket = self._buckets.get(slot)
         if bucket is None:
@@ -81,14 +85,14 @@ class Deadlines:
             self._timer = None
         if self._order:
             self._timer_slot = self._order[0]
-            delay = self._timer_slot * self._granularity - self._clock.seconds()
+            delay = self._timer_slot * FINE - self._clock.seconds()
             self._timer = self._clock.callLater(max(0.0, delay), self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         now = self._clock.seconds()
         try:
-            while self._order and self._order[0] * self._granularity <= now:
+            while self._order and self._order[0] * FINE <= now:
                 bucket = self._buckets[self._order[0]]
                 # Popped one by one: a callback may cancel its neighbours.
                 while bucket:

@@ -5,7 +5,8 @@ order when both are done::
 
     OPEN ──END──> DRAINING ──DRAINED──> CLOSING ──CLOSED──> DONE
       │                                    └──BLOCKED (stays; tried again on readiness)
-      └──LOST──> DISCARDING ──END──> DONE
+      ├──LOST──> DISCARDING ──END──> DONE
+      └──GONE──> DONE
 
 ``END``      the source has no more bytes (FIN, or close_notify inside TLS)
 ``DRAINED``  everything read before the end has been written to the sink
@@ -14,6 +15,8 @@ order when both are done::
 ``LOST``     the sink takes no more, but may have left an answer behind (a server that refuses
              an upload): the source is read and dropped until its end, because closing a
              socket with unread input would send RST and destroy the answer on its way
+``GONE``     the sink's program has left, and nobody wants what the source still has to say; what
+             the sink had sent before is the other flow's, and is passed on
 
 RFC 8446 §6.1: close_notify ends one direction only. RFC 5246 §7.2.1 demands an immediate
 answer from the peer, which is the peer's affair: on TLS 1.2 as well, this side keeps
@@ -44,6 +47,7 @@ class Event(IntEnum):
     CLOSED = 2
     BLOCKED = 3
     LOST = 4
+    GONE = 5
 
 
 TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
@@ -55,6 +59,9 @@ TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
     (State.DRAINING, Event.LOST): State.DONE,
     (State.CLOSING, Event.LOST): State.DONE,
     (State.DISCARDING, Event.END): State.DONE,
+    (State.OPEN, Event.GONE): State.DONE,
+    (State.DRAINING, Event.GONE): State.DONE,
+    (State.CLOSING, Event.GONE): State.DONE,
 }
 
 
@@ -73,14 +80,15 @@ class Wait(IntEnum):
     CLOSE = 1
 
 
-def waiting(initiator: State, responder: State) -> Wait:
+def waiting(initiator: State, responder: State, *, buffered: bool) -> Wait:
     """The time-out for a relay whose two flows stand as given.
 
     *initiator* is the flow from the accepted connection, *responder* the flow back to it. An
     initiator that has closed its direction is waiting for its answer, however long that
     takes (TIMEOUTidle). Once the responder's direction is done, little can be of use in the
-    other one, and TIMEOUTclose bounds the wait for its end.
+    other one, and TIMEOUTclose bounds the wait for its end; not, however, while the initiator's
+    bytes are *buffered* because a slow reader has no room for them.
     """
-    if responder is State.DONE and initiator is not State.DONE:
+    if responder is State.DONE and initiator is not State.DONE and not buffered:
         return Wait.CLOSE
     return Wait.IDLE

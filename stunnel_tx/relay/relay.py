@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from stunnel_tx.errors import PeerError
 from stunnel_tx.relay.channel import WANT_READ, WANT_WRITE, PipeChannel
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from stunnel_tx.telemetry.log import Scope
 
 
+#: What the kernel says of a peer that has closed its socket.
+_LEFT: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN})
+
+
 class Relay:
     """Moves bytes between *local* and *remote* until both directions are done.
 
@@ -31,10 +35,12 @@ class Relay:
 
     __slots__ = (
         "_backward",
+        "_cut",
         "_deadline",
         "_deadlines",
         "_dirty",
         "_forward",
+        "_left",
         "_local",
         "_loop",
         "_lost",
@@ -73,7 +79,10 @@ class Relay:
         self._dirty = True
         self._truncated = 0
         self._stamp = 0.0
-        self._lost: PeerError | None = None
+        #: A plain side that takes no more: the remote one, after RST or not, or the local one.
+        self._lost = False
+        self._cut = False
+        self._left = False
         self._deadline: Deadline | None = None
 
     def start(self, *, eager: bool = False) -> None:
@@ -91,9 +100,12 @@ class Relay:
         return self._backward.moved, self._forward.moved
 
     def abort(self, *, reset: bool) -> None:
-        """End now, from outside; *reset* as in :meth:`Channel.close`."""
+        """End now, from outside; *reset* as in :meth:`Channel.close`.
+
+        With requireCloseNotify a side that has not been sent all gets RST in any case.
+        """
         if self._on_end is not None:
-            self._finish(local_reset=reset, remote_reset=reset, failed=True)
+            self._finish(reset=reset, failed=True)
 
     # --- readiness -------------------------------------------------------------------------
 
@@ -108,14 +120,10 @@ class Relay:
         if self._on_end is None:
             return
         self._stamp = self._deadlines.now()
-        try:
-            if incoming.pending is not None or incoming.state is State.CLOSING:
-                self._flush(incoming)
-            if outgoing.reading and self._on_end is not None:
-                self._pump(outgoing)
-        except PeerError as error:
-            self._broken(error)
-            return
+        if incoming.pending is not None or incoming.state is State.CLOSING:
+            self._flush(incoming)
+        if outgoing.reading and self._on_end is not None:
+            self._pump(outgoing)
         if self._dirty and self._on_end is not None:
             self._settle()
 
@@ -123,30 +131,37 @@ class Relay:
         """Read one chunk and write it on."""
         source = flow.source
         while True:
-            length = source.read() if self._lost is None else self._read_last(flow)
-            if length > 0:
-                more = source.more
-                if flow.state is State.OPEN:
-                    try:
-                        done = flow.sink.write(self._view, length)
-                    except PeerError as error:
-                        self._sink_lost(flow, error)
-                        return
-                    if done != length:
-                        self._hold(flow, done, length)
-                        return
-                    flow.moved += length
-                if flow.read_want != WANT_READ:
-                    flow.read_want = WANT_READ
-                    self._dirty = True
-                if more:
-                    continue
-            elif length == 0:
-                self._ended(flow)
-            elif length != flow.read_want:
-                flow.read_want = length
+            try:
+                length = source.read()
+            except PeerError as error:
+                length = self._source_lost(flow, error)
+            if length <= 0:
+                self._nothing_read(flow, length)
+                return
+            more = source.more
+            if flow.state is State.OPEN:
+                try:
+                    done = flow.sink.write(self._view, length)
+                except PeerError as error:
+                    self._sink_lost(flow, error)
+                    return
+                if done != length:
+                    self._hold(flow, done, length)
+                    return
+                flow.moved += length
+            if flow.read_want != WANT_READ:
+                flow.read_want = WANT_READ
                 self._dirty = True
-            return
+            if not more:
+                return
+
+    def _nothing_read(self, flow: Flow, answer: int) -> None:
+        """The source's *answer* was its end, or WANT_*."""
+        if answer == 0:
+            self._ended(flow)
+        elif answer != flow.read_want:
+            flow.read_want = answer
+            self._dirty = True
 
     def _hold(self, flow: Flow, done: int, length: int) -> None:
         """The sink took *done* bytes of *length* (or WANT_*): keep the rest, pause the source."""
@@ -192,22 +207,46 @@ class Relay:
 
     def _sink_lost(self, flow: Flow, error: PeerError) -> None:
         """The sink takes no more; a plain remote side may still have an answer to give."""
-        if flow is not self._forward or flow.sink.kind == "TLS" or self._lost is not None:
-            raise error
-        self._scope(events.SOCKET_ERROR, error, self.peer)
-        self._lost = error
-        flow.pending = None
-        flow.state = advance(flow.state, Event.LOST)
-        self._dirty = True
+        sink = flow.sink
+        if flow is self._backward and sink.kind != "TLS" and _errno(error) in _LEFT:
+            self._local_left()
+        elif flow is self._forward and sink.kind != "TLS" and not self._lost:
+            self._scope(events.SOCKET_ERROR, error, self.peer)
+            self._lost = True
+            # Nobody knows what is missing.
+            self._cut = _errno(error) == errno.ECONNRESET
+            flow.pending = None
+            flow.state = advance(flow.state, Event.LOST)
+            self._dirty = True
+        else:
+            self._broken(error, known=sink.truncated)
 
-    def _read_last(self, flow: Flow) -> int:
-        """Read while the remote side is lost: its error after its last byte is its end."""
-        try:
-            return flow.source.read()
-        except PeerError:
-            if flow is self._forward:
-                raise
+    def _source_lost(self, flow: Flow, error: PeerError) -> int:
+        """What :meth:`Channel.read` would have answered: an error may be an end like any other."""
+        if flow is self._backward:
+            # A remote side that takes no more: its error comes after its last byte.
+            if self._lost:
+                return 0
+        elif self._left:
             return 0
+        elif self._backward.moved and flow.source.kind != "TLS" and _errno(error) in _LEFT:
+            # A program that closes with a part of its answer unread sends RST for a FIN
+            # (RFC 2525 section 2.17).
+            self._local_left()
+            return 0
+        self._broken(error)
+        return flow.read_want
+
+    def _local_left(self) -> None:
+        """The plain local side has closed, and does not want the rest of its answer."""
+        self._scope(events.LOCAL_LEFT)
+        self._left = True
+        flow = self._backward
+        flow.pending = None
+        if flow.state is not State.DONE:
+            flow.state = advance(flow.state, Event.GONE)
+        self._dirty = True
+        self._finish_if_done()
 
     def _ended(self, flow: Flow) -> None:
         """The source has no more bytes."""
@@ -218,11 +257,7 @@ class Relay:
             self._scope(events.TLS_TRUNCATED)
             if self._policy.require_close_notify:
                 self._scope(events.TRUNCATION_RESET)
-                self._finish(
-                    local_reset=source is not self._local,
-                    remote_reset=source is not self._remote,
-                    failed=True,
-                )
+                self._finish(reset=False, failed=True)
                 return
         else:
             self._scope(events.TLS_CLOSED if source.kind == "TLS" else events.READ_CLOSED)
@@ -241,7 +276,7 @@ class Relay:
             self._loop.forget(sink.write_fd)
         try:
             # What the remote side left behind may be all of its answer only after a FIN.
-            want = sink.shutdown_write(cut=_was_reset(self._lost))
+            want = sink.shutdown_write(cut=self._cut)
         except PeerError as error:
             self._sink_lost(flow, error)
             self._finish_if_done()
@@ -250,14 +285,16 @@ class Relay:
             flow.write_want = want
             flow.state = advance(flow.state, Event.BLOCKED)
             return
-        if flow.sink.kind == "TLS" and not _was_reset(self._lost):
+        if flow.sink.kind == "TLS" and not self._cut:
             self._scope(events.CLOSE_NOTIFY_SENT)
         flow.state = advance(flow.state, Event.CLOSED)
         self._finish_if_done()
 
     def _finish_if_done(self) -> None:
+        if self._on_end is None:
+            return
         if self._forward.state is State.DONE and self._backward.state is State.DONE:
-            self._finish(local_reset=False, remote_reset=False, failed=self._lost is not None)
+            self._finish(reset=False, failed=self._lost or self._left)
 
     # --- interest and time-outs ------------------------------------------------------------
 
@@ -284,7 +321,9 @@ class Relay:
             self._loop.watch(channel.write_fd, write, callback)
 
     def _limit(self) -> tuple[Wait, float]:
-        wait = waiting(self._forward.state, self._backward.state)
+        # A program that has left may have sent what the remote side will never take.
+        buffered = self._forward.pending is not None and not self._left
+        wait = waiting(self._forward.state, self._backward.state, buffered=buffered)
         return wait, self._policy.close if wait is Wait.CLOSE else self._policy.idle
 
     def _arm(self) -> None:
@@ -306,37 +345,48 @@ class Relay:
             self._arm()
         elif wait is Wait.CLOSE:
             self._scope(events.CLOSE_TIMEOUT)
-            self._finish(local_reset=False, remote_reset=False, failed=False)
+            cut = self._forward.pending is not None
+            self._finish(reset=cut and self._policy.reset, failed=cut)
         else:
             self._scope(events.IDLE_TIMEOUT)
-            reset = self._policy.reset
-            self._finish(local_reset=reset, remote_reset=reset, failed=True)
+            self._finish(reset=self._policy.reset, failed=True)
 
     # --- the end of the whole --------------------------------------------------------------
 
-    def _broken(self, error: PeerError) -> None:
-        self._scope(events.SOCKET_ERROR, error, self.peer)
-        reset = self._policy.reset
-        self._finish(local_reset=reset, remote_reset=reset, failed=True)
+    def _broken(self, error: PeerError, *, known: bool = False) -> None:
+        """End because of *error*; *known* when a line before has said who left, and how."""
+        event = events.SOCKET_ERROR_DETAIL if known else events.SOCKET_ERROR
+        self._scope(event, error, self.peer)
+        self._finish(reset=self._policy.reset, failed=True)
 
-    def _finish(self, *, local_reset: bool, remote_reset: bool, failed: bool) -> None:
+    def _incomplete(self, flow: Flow) -> bool:
+        """True when the sink must not take what it has for all there is: it gets RST."""
+        return (
+            self._policy.require_close_notify
+            and flow.source.kind == "TLS"
+            and flow.state is not State.DONE
+        )
+
+    def _finish(self, *, reset: bool, failed: bool) -> None:
+        local_reset = reset or self._incomplete(self._backward)
+        remote_reset = reset or self._incomplete(self._forward)
         on_end, self._on_end = self._on_end, None
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        for channel, reset in ((self._local, local_reset), (self._remote, remote_reset)):
+        for channel, rst in ((self._local, local_reset), (self._remote, remote_reset)):
             # Pipes may be shared with other programs, which keep the kernel's entry alive.
             closing = not isinstance(channel, PipeChannel)
             self._loop.forget(channel.read_fd, closing=closing)
             if channel.write_fd != channel.read_fd:
                 self._loop.forget(channel.write_fd, closing=closing)
-            channel.close(reset=reset)
+            channel.close(reset=rst)
         to_local, to_remote = self.moved
         if on_end is not None:
             on_end(Outcome(local_reset, remote_reset, to_local, to_remote, self._truncated, failed))
 
 
-def _was_reset(error: PeerError | None) -> bool:
-    """True for a connection that ended by RST: nobody knows what is missing."""
-    cause = error.__cause__ if error is not None else None
-    return isinstance(cause, OSError) and cause.errno == errno.ECONNRESET
+def _errno(error: PeerError) -> int | None:
+    """The number of the system's error behind *error*, if there is one."""
+    cause = error.__cause__
+    return cause.errno if isinstance(cause, OSError) else None

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
-
-from stunnel_tx.configuration.check import authentication_warnings, file_permission_warnings
-from stunnel_tx.configuration.loader import load
-from stunnel_tx.errors import ConfigurationErrors, OperatingError, StunnelTxError
+from stunnel_tx.errors import OperatingError
 from stunnel_tx.relay.deadlines import Deadlines
 from stunnel_tx.relay.loop import make_loop
-from stunnel_tx.service.build import Blueprint, build_service
-from stunnel_tx.service.endpoints import endpoint_kinds
-from stunnel_tx.service.fingerprints import remembering
-from stunnel_tx.service.listening import Listeners
-from stunnel_tx.service.names import with_names
-from stunnel_tx.service.protocols import find_protocol
-from stunnel_tx.service.tls_options import place_of_fault
+from stunnel_tx.service.inherited import announced, forget
+from stunnel_tx.service.listening import Listeners, resolve_places
+from stunnel_tx.service.reading import Reader
+from stunnel_tx.service.reloading import NoChange, Reading, Reloading, switch
+from stunnel_tx.service.threads import DistantScope, Threads
 from stunnel_tx.service.upkeep import Upkeep
 from stunnel_tx.telemetry import events
 from stunnel_tx.telemetry.counters import Counters
@@ -32,22 +24,18 @@ if TYPE_CHECKING:
 
     from stunnel_tx.configuration.model import Configuration
     from stunnel_tx.configuration.sources import Source
+    from stunnel_tx.service.inherited import InheritedSocket
+    from stunnel_tx.service.reading import Generation
+    from stunnel_tx.service.reloading import Prepare
     from stunnel_tx.telemetry.log import Log
     from stunnel_tx.tunnel.tunnel import Tunnel
-
-
-@frozen(eq=False)
-class Generation:
-    """One accepted reading of the configuration, and what was built from it."""
-
-    configuration: Configuration
-    blueprints: tuple[Blueprint, ...]
 
 
 class Application:
     """See the module; the methods are called in the order load, bind, start, stop.
 
-    ``established`` is called with each tunnel that begins to relay, where somebody asks.
+    ``established`` is called with each tunnel that begins to relay, where somebody asks; in a
+    ``rehearsal``, the application is loaded and no more.
     """
 
     def __init__(
@@ -58,13 +46,20 @@ class Application:
         *,
         ask: Callable[[str], bytes | None],
         established: Callable[[Tunnel], None] | None = None,
+        rehearsal: bool = False,
     ) -> None:
         self._reactor = reactor
-        self._source = source
         self._log = log
         self._scope = log.main
         self._passphrases = Passphrases(ask)
-        self._sequence = itertools.count()
+        scope = DistantScope(reactor, log, log.main)
+        self._reader = Reader(reactor, source, scope, self._passphrases, rehearsal=rehearsal)
+        self._prepare: Prepare = NoChange
+        # A thread of its own: those for names may all be waiting for a name server.
+        self._reloading = Reloading(
+            *(Threads(reactor, most=1), log.main, self._read_again, self._switch)
+        )
+        self._inherited: tuple[InheritedSocket, ...] = ()
         self._established = established
         self._generation: Generation | None = None
         self._listeners: Listeners | None = None
@@ -110,49 +105,17 @@ class Application:
         Raises :class:`~stunnel_tx.errors.ConfigurationErrors` or
         :class:`~stunnel_tx.errors.OperatingError`.
         """
+        self._inherited = announced(os.environ)
+        if self._inherited:
+            self._scope(events.SOCKETS_PASSED, len(self._inherited))
         self._generation = self._read()
+        forget(os.environ)
         _set_environment(self._generation.configuration)
         return self._generation.configuration
 
     def _read(self) -> Generation:
-        scope, source = self._scope, self._source
-        reading = events.READING_FILE if source.kind == "file" else events.READING_DESCRIPTOR
-        scope(reading, source.name)
-        configuration = load(source, endpoint_kinds=endpoint_kinds(), find_protocol=find_protocol)
-        mark = configuration.byte_order_mark
-        scope(events.BYTE_ORDER_MARK if mark else events.NO_BYTE_ORDER_MARK)
-        for problem in configuration.notes:
-            scope(events.CONFIGURATION_NOTE, problem)
-        if configuration.inetd is not None:
-            raise OperatingError(
-                "Inetd mode: not supported yet; put the options into a [section] with 'accept'"
-            )
-        # A reload happens inside the jail, where paths mean what they say.
-        chroot = configuration.globals["chroot"] if self._generation is None else None
-        look = remembering()
-        blueprints = []
-        for settings in configuration.services:
-            warnings = (
-                *authentication_warnings(settings),
-                *file_permission_warnings(settings, lambda path: Path(path).stat().st_mode),
-            )
-            for warning in warnings:
-                scope(events.CONFIGURATION_NOTE, warning)
-            try:
-                blueprint = build_service(
-                    *(settings, self._reactor, scope, self._passphrases, self._sequence),
-                    *(chroot, look),
-                )
-            except (OperatingError, ValueError) as error:
-                text = str(error)
-                prefix = "" if text.startswith("Service [") else f"Service [{settings.name}]: "
-                place = place_of_fault(settings, error)
-                where = "" if place is None else f"{place}: "
-                raise OperatingError(f"{where}{prefix}{text}") from error
-            blueprints.append(blueprint)
-        finished = with_names(blueprints, configuration.services, scope)
-        scope(events.CONFIGURATION_SUCCESSFUL)
-        return Generation(configuration, finished)
+        # A reload happens inside the jail.
+        return self._reader.read(self._inherited, jailed=self._generation is not None)
 
     # --- listening -------------------------------------------------------------------------
 
@@ -182,6 +145,7 @@ class Application:
 
     def stop(self) -> None:
         """Close the listeners and drop the tunnels."""
+        self._reloading.close()
         if self._upkeep is not None:
             self._upkeep.close()
             self._upkeep = None
@@ -199,30 +163,31 @@ class Application:
         runtime.deadlines.close()
         runtime.loop.close()
 
-    def reload(self) -> None:
+    def reload(self, prepare: Prepare = NoChange) -> None:
         """Read the configuration again: all of it takes effect, or nothing does.
 
         Tunnels that stand keep the policies they were made with; a listener whose address
-        has not changed is never closed.
+        has not changed is never closed. *prepare* is asked for what else is to change with the
+        new configuration. The end comes later, when :attr:`reloading` is False.
         """
+        self._prepare = prepare
+        self._reloading.request()
+
+    @property
+    def reloading(self) -> bool:
+        """True while a reload is under way."""
+        return self._reloading.under_way
+
+    def _read_again(self) -> Reading:
+        generation = self._read()
+        return Reading(generation, resolve_places(generation.blueprints))
+
+    def _switch(self, reading: Reading) -> None:
         if self._listeners is None:
             return
-        try:
-            generation = self._read()
-            plan = self._listeners.prepare(generation.blueprints)
-        except ConfigurationErrors as error:
-            for problem in error.problems:
-                self._scope(events.CONFIGURATION_ERROR, problem)
-            self._scope(events.RELOAD_FAILED)
-            return
-        except StunnelTxError as error:
-            self._scope(events.START_FAILED, error)
-            self._scope(events.RELOAD_FAILED)
-            return
-        self._generation = generation
-        _set_environment(generation.configuration)
-        self._listeners.serve(plan)
-        self._listeners.start()
+        switch(reading, self._listeners, self._prepare)
+        self._generation = reading.generation
+        _set_environment(self._generation.configuration)
         self._keep_up()
 
     def list_tunnels(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import secrets
 import socket
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from stunnel_tx.configuration.addresses import EndpointString, HostPort, UnixPath
+from stunnel_tx.configuration.addresses import EndpointString, HostPort, UnixPath, is_ip
+from stunnel_tx.configuration.socket_options import BACKEND_SEND_BUFFER
 from stunnel_tx.errors import OperatingError
 from stunnel_tx.relay.flow import RelayPolicy
-from stunnel_tx.service.addresses import ThreadResolver, fixed_address
+from stunnel_tx.service.addresses import ThreadResolver, fixed_address, local_addresses
 from stunnel_tx.service.fingerprints import fingerprint
 from stunnel_tx.service.negotiation import negotiation_policy, protocol_names
 from stunnel_tx.service.privileges import find_group, find_user
@@ -41,14 +41,11 @@ if TYPE_CHECKING:
 
     from stunnel_tx.configuration.model import Settings
     from stunnel_tx.service.fingerprints import Fingerprint
+    from stunnel_tx.service.inherited import InheritedSocket
     from stunnel_tx.service.rebuilding import Renewable
     from stunnel_tx.telemetry.log import Scope
     from stunnel_tx.tls.passphrases import Passphrases
     from stunnel_tx.tunnel.destination import Target
-
-#: Send buffer of a plain remote socket, in bytes: equal to one chunk of the relay. Larger
-#: ones cost cache misses, smaller ones wake-ups.
-BACKEND_SEND_BUFFER: Final = 131072
 
 _UNIQUE_ALPHABET: Final = string.digits + string.ascii_letters
 _UNIQUE_LENGTH: Final = 22
@@ -62,7 +59,7 @@ class Blueprint:
     """
 
     name: str
-    accept: tuple[HostPort | UnixPath | EndpointString, ...]
+    accept: tuple[HostPort | UnixPath | EndpointString | InheritedSocket, ...]
     accept_options: tuple[OptionSetting, ...]
     owner: UnixOwner
     policy: ServicePolicy
@@ -81,7 +78,7 @@ def connection_ids(kind: str, sequence: itertools.count[int]) -> Callable[[], st
     return lambda: str(next(sequence))
 
 
-def build_service(
+def build_service(  # noqa: PLR0913 - what a service is made of, and how far to go
     settings: Settings,
     reactor: Any,
     scope: Scope,
@@ -89,11 +86,13 @@ def build_service(
     sequence: itertools.count[int],
     chroot: str | None = None,
     look: Callable[[str], Fingerprint] = fingerprint,
+    *,
+    rehearsal: bool = False,
 ) -> Blueprint:
     """Read the files and resolve the names of one service.
 
     *chroot* is the root directory that the process is still to change to, if it is; *look*
-    tells what a file holds.
+    tells what a file holds. In a *rehearsal* nothing is made that stays.
     Raises :class:`~stunnel_tx.errors.OperatingError`.
     """
     scope(events.INITIALIZING_SERVICE, settings.name)
@@ -101,7 +100,7 @@ def build_service(
     socket_options = settings["socket"]
     wanted = tls_policy(settings, chroot)
     source = renewable(wanted, look, chroot) if settings["renew"] else None
-    tls = build_context(wanted, scope, passphrases)
+    tls = build_context(wanted, scope, passphrases, rehearsal=rehearsal)
     policy = ServicePolicy(
         name=settings.name,
         client=client,
@@ -197,15 +196,6 @@ def _name_behind(settings: Settings) -> str | None:
     return "" if is_ip(host) else str(host)
 
 
-def is_ip(text: str) -> bool:
-    """True for an IPv4 or IPv6 address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def build_connector(settings: Settings) -> Connector:
     """How a service makes its outgoing connections."""
     options = option_settings(settings["socket"], "r")
@@ -214,7 +204,8 @@ def build_connector(settings: Settings) -> Connector:
             "SO_SNDBUF", socket.SOL_SOCKET, socket.SO_SNDBUF, BACKEND_SEND_BUFFER
         )
         options = (*options, send_buffer)
-    return Connector(options, settings["TIMEOUTconnect"], settings["local"])
+    sources = local_addresses(settings["local"])
+    return Connector(options, settings["TIMEOUTconnect"], sources)
 
 
 def build_destination(
@@ -231,7 +222,7 @@ def build_destination(
     missing = 0
     for address in addresses:
         if isinstance(address, EndpointString):
-            targets.append(EndpointTarget(address.text, reactor))
+            targets.append(EndpointTarget(address.text, reactor, connector.sources))
         elif settings["delay"] and isinstance(address, HostPort):
             targets.append(_later(address, reactor))
         else:
@@ -242,6 +233,8 @@ def build_destination(
                 scope(events.RESOLVE_FAILED, address, error)
             else:
                 targets.extend(AddressTarget(each) for each in found)
+    if connector.sources and targets and not any(connector.reaches(each) for each in targets):
+        raise OperatingError(f"local: no address of the family of any '{option}' address")
     delayed = bool(settings["delay"])
     if missing and not targets:
         delayed = True

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import re
+import socket
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import field, frozen
+from twisted.internet.interfaces import IStreamServerEndpoint
+from zope.interface import implementer
+
 from stunnel_tx.configuration.addresses import ENDPOINT_KINDS
 from stunnel_tx.errors import OperatingError
+from stunnel_tx.tunnel.sockets import apply_options, is_inet
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IStreamServerEndpoint
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+
+    from stunnel_tx.telemetry.log import Scope
+    from stunnel_tx.tunnel.sockets import OptionSetting
 
 _BALANCED: Final = "haproxy:"
+_FUNCTION: Final = re.compile(r"^[\w.]+\(\) ")
+_DOMAIN: Final = re.compile(r"(?:^|:)domain=([^:]*)")
+
+#: How a string of each kind is written.
+_FORMS: Final = {
+    "tcp": "tcp:PORT:interface=ADDRESS",
+    "tcp6": "tcp6:PORT:interface=ADDRESS",
+    "unix": "unix:/PATH",
+    "systemd": "systemd:domain=INET:index=0",
+    "": "a kind of endpoint and a colon",
+}
 
 
 @cache
@@ -56,19 +78,75 @@ def has_header(description: str) -> bool:
     return description.startswith(_BALANCED)
 
 
-def server_endpoint(description: str, reactor: Any) -> IStreamServerEndpoint:
+def look_at_words(kind: str, rest: str) -> None:
+    """Raise ValueError for what Twisted only notices when it is too late to say so well."""
+    if kind == "unix" and not rest:
+        raise ValueError("the path is missing")
+    if kind == "systemd":
+        domain = _DOMAIN.search(rest)
+        if domain and not hasattr(socket, f"AF_{domain[1]}"):
+            raise ValueError(f"there is no address family {domain[1]}")
+
+
+def complaint(description: str, error: Exception, form: str | None) -> OperatingError:
+    """What the parser of *description* meant by *error*; *form* is how such a string is written."""
+    # Names of Python functions help nobody who writes a configuration.
+    reason = _FUNCTION.sub("", str(error)) or type(error).__name__
+    remedy = "" if form is None else f"; write {form}"
+    return OperatingError(f"endpoint {description}: {reason}{remedy}")
+
+
+class NotPassed(OperatingError):
+    """A ``systemd:`` string means a socket that the process was not started with."""
+
+
+def server_endpoint(
+    description: str, reactor: Any, options: tuple[OptionSetting, ...] = ()
+) -> StringEndpoint:
     """The endpoint of a string such as ``systemd:domain=INET:index=0``.
 
-    Where it :func:`has_header`, that of what comes after the first word.
+    Where it :func:`has_header`, that of what comes after the first word. *options* are set on
+    its socket as soon as it listens.
 
-    Raises :class:`~stunnel_tx.errors.OperatingError` for one that cannot be used.
+    Raises :class:`~stunnel_tx.errors.OperatingError` for one that cannot be used, and of its
+    kinds NotPassed for a socket that is not there.
     """
     from twisted.internet.endpoints import serverFromString
 
+    plain = description.removeprefix(_BALANCED)
+    kind, _, rest = plain.partition(":")
     try:
-        endpoint: IStreamServerEndpoint = serverFromString(
-            reactor, description.removeprefix(_BALANCED)
-        )
+        look_at_words(kind, rest)
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, plain)
+    except LookupError as error:
+        if kind != "systemd":
+            raise complaint(description, error, _FORMS.get(kind)) from error
+        raise NotPassed(
+            f"endpoint {description}: systemd has passed no such socket; start the .socket unit "
+            "that belongs to it, and let it start the service"
+        ) from error
     except Exception as error:
-        raise OperatingError(f"endpoint {description}: {error}") from error
-    return endpoint
+        raise complaint(description, error, _FORMS.get(kind)) from error
+    return StringEndpoint(description, options, endpoint)
+
+
+@implementer(IStreamServerEndpoint)
+@frozen
+class StringEndpoint:
+    """What a string describes; two with the same string can share a socket over a reload."""
+
+    description: str
+    options: tuple[OptionSetting, ...] = ()
+    endpoint: IStreamServerEndpoint = field(default=None, eq=False)
+
+    def __str__(self) -> str:
+        return self.description
+
+    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Listen; see the endpoint of the string."""
+        return self.endpoint.listen(factory)
+
+    def fit(self, sock: socket.socket, scope: Scope) -> None:
+        """Give *sock*, which listens already, the options of ``socket = a:...``."""
+        if is_inet(sock.family):
+            apply_options(sock, self.options, scope, "accept")

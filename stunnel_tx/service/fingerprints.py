@@ -14,10 +14,10 @@ from stunnel_tx.tls.pem import blocks, directory_files, read_file
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Fingerprint", "fingerprint", "remembering"]
+__all__ = ["HASHED", "Fingerprint", "fingerprint", "remembering"]
 
 #: What OpenSSL looks up in a directory: certificates and revocation lists by hashed names.
-_HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+\Z")
+HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+\Z")
 
 _ARMOUR = b"-----BEGIN "
 
@@ -38,7 +38,8 @@ class Fingerprint:
 def fingerprint(path: str) -> Fingerprint:
     """Look at *path*; of a directory, at the files with hashed names."""
     try:
-        data = read_file(path)
+        # A pipe is left to those who need what is in it.
+        data = read_file(path, wait=False)
     except FileUnusable as error:
         if isinstance(error.__cause__, IsADirectoryError):
             return _directory(path)
@@ -49,7 +50,7 @@ def fingerprint(path: str) -> Fingerprint:
 
 def _directory(path: str) -> Fingerprint:
     try:
-        files = directory_files(path, None, _HASHED)
+        files = directory_files(path, None, HASHED)
     except FileUnusable as error:
         return Fingerprint(problem=error.problem)
     whole = hashlib.blake2b(digest_size=16)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from stunnel_tx import __version__
 from stunnel_tx.configuration.socket_options import SOCKET_OPTION_KINDS
+from stunnel_tx.service.option_numbers import option_number
 from stunnel_tx.telemetry.events import BANNER, FEATURES, LIBRARY
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def introduce(scope: Scope) -> None:
     from stunnel_tx.tls.binding.capabilities import capabilities
 
     polling = "EPOLL" if hasattr(select, "epoll") else "POLL"
-    sockets = f"{polling},IPv6" if socket.has_ipv6 else polling
+    sockets = f"{polling},IPv6,SYSTEMD" if socket.has_ipv6 else f"{polling},SYSTEMD"
     scope(BANNER, f"{COMPATIBLE_WITH} (stunnel_tx {__version__})", platform())
     found = capabilities()
     scope(LIBRARY, found.version)
@@ -58,6 +59,7 @@ def library_lines() -> list[str]:
         "PSK": found.psk,
         "session state": found.session_reused,
         "session export": found.session_text,
+        "session scope": found.session_scope,
         "certificate callback": found.certificate_callback,
         "raw records": found.raw_records,
     }
@@ -76,40 +78,18 @@ def library_lines() -> list[str]:
     ]
 
 
-#: Linux options without a constant in the standard library (linux/udp.h, linux/in.h).
-_NUMBERS = {
-    "IP_FREEBIND": 15,
-    "SO_BINDTODEVICE": 25,
-    "UDP_CORK": 1,
-    "UDP_ENCAP": 100,
-    "UDP_NO_CHECK6_TX": 101,
-    "UDP_NO_CHECK6_RX": 102,
-    "UDP_SEGMENT": 103,
-    "UDP_GRO": 104,
-}
-
-_LEVELS = {
-    "SO": socket.SOL_SOCKET,
-    "TCP": socket.IPPROTO_TCP,
-    "UDP": socket.IPPROTO_UDP,
-    "IP": socket.IPPROTO_IP,
-    "IPV6": socket.IPPROTO_IPV6,
-}
-
-
 def socket_default(name: str, udp: bool) -> str | None:
     """The value of a socket option that a fresh TCP or UDP socket has, as it would be written.
 
     None when this system does not have the option.
     """
-    number = getattr(socket, name, _NUMBERS.get(name))
-    prefix = name.split("_", 1)[0]
-    if number is None or prefix not in _LEVELS:
+    numbers = option_number(name)
+    if numbers is None:
         return None
-    family = socket.AF_INET6 if prefix == "IPV6" else socket.AF_INET
+    family = socket.AF_INET6 if name.startswith("IPV6_") else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as fresh:
-            data = fresh.getsockopt(_LEVELS[prefix], number, 16)
+            data = fresh.getsockopt(*numbers, 16)
     except OSError:
         return None
     return _render(SOCKET_OPTION_KINDS[name].type, data)

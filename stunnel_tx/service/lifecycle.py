@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stunnel_tx.configuration.model import Configuration
+    from stunnel_tx.service.reloading import Prepare
     from stunnel_tx.telemetry.log import Log, Scope
 
 #: Seconds between two openings of the log file that nobody asked for: a rotation that forgot
@@ -65,8 +66,11 @@ class Program(Protocol):
     def stop(self) -> None:
         """Close the listeners and drop the tunnels."""
 
-    def reload(self) -> None:
-        """Read the configuration again; all or nothing, failures are logged."""
+    def reload(self, prepare: Prepare, /) -> None:
+        """Read the configuration again; all or nothing, failures are logged.
+
+        *prepare* is called with it, and what it returns is applied with the rest.
+        """
 
     def list_tunnels(self) -> None:
         """Log one line for each active tunnel."""
@@ -155,6 +159,11 @@ class Lifecycle:
             message = "settle() before load()"
             raise RuntimeError(message)
         self._logs.prepare(self._policy)
+        if self._privileges != Privileges():
+            # Only here: it takes longer than the rest of a start.
+            from stunnel_tx.service.imports import import_everything
+
+            import_everything()
         give_up(self._privileges, self.scope)
         self._logs.open(self._policy)
 
@@ -187,11 +196,7 @@ class Lifecycle:
 
     def reload(self) -> None:
         """Let the application read its configuration again, and apply its log options."""
-        before = self._program.configuration
-        self._program.reload()
-        now = self._program.configuration
-        if now is not None and now is not before:
-            self._logs.change(log_policy(now.globals))
+        self._program.reload(lambda new: self._logs.change(log_policy(new.globals)))
 
     def stop(self) -> None:
         """End the reactor's loop; whoever runs it calls :meth:`finish` then."""

@@ -8,12 +8,17 @@ its transports to a factory, and each is detached or bridged.
 from __future__ import annotations
 
 import errno
+import os
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.internet import tcp, unix
+from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
 
 from stunnel_tx.relay.loop import READ, accept
+from stunnel_tx.service.endpoints import StringEndpoint
+from stunnel_tx.service.inherited import InheritedEndpoint
 from stunnel_tx.service.sockets import OwnedPort, SocketEndpoint
 from stunnel_tx.telemetry import events
 from stunnel_tx.tunnel.bridge import Handover, detach, to_socket
@@ -36,6 +41,12 @@ BATCH: Final = 32
 #: Seconds without accepting when descriptors or memory have run out.
 PAUSE: Final = 1.0
 
+#: Ports of Twisted's that are nothing but a listening socket.
+_PLAIN_PORTS: Final = {tcp.Port, unix.Port}
+
+#: Endpoints that can change the options of a socket that listens.
+_FITTING: Final = (SocketEndpoint, StringEndpoint, InheritedEndpoint)
+
 _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -48,7 +59,10 @@ class Listener:
         endpoint: IStreamServerEndpoint,
         policy: ServicePolicy,
         limit: Callable[[], int],
+        name: str = "",
     ) -> None:
+        #: How the configuration calls the address.
+        self.name = name or str(endpoint)
         self.endpoint = endpoint
         self.policy = policy
         self._runtime = runtime
@@ -65,7 +79,11 @@ class Listener:
     # --- opening and closing ---------------------------------------------------------------
 
     def open(self) -> Any:
-        """Listen, without accepting yet; a Deferred with the port, or OSError and the like."""
+        """Listen, without accepting yet; a Deferred with the port, or OSError and the like.
+
+        What has been closed can be opened again, and accepts if it did so before.
+        """
+        self._closed = False
         return self.endpoint.listen(_Factory(self)).addCallback(self._opened)
 
     def _opened(self, port: IListeningPort) -> Listener:
@@ -75,15 +93,16 @@ class Listener:
         self._port = port
         if isinstance(port, OwnedPort):
             self._socket = port.socket
-        elif type(port) in {tcp.Port, unix.Port} and isinstance(
-            getattr(port, "factory", None), _Factory
-        ):
+        elif type(port) in _PLAIN_PORTS and isinstance(getattr(port, "factory", None), _Factory):
             # Nothing wraps our factory, so that accepting is all the port would do.
             plain = cast("tcp.Port", port)
             plain.stopReading()
             self._socket = plain.socket
         if self._socket is not None:
             self._family = int(self._socket.family)
+            if isinstance(self.endpoint, StringEndpoint):
+                # Somebody else has made the socket.
+                self.endpoint.fit(self._socket, self._scope)
         if self._started:
             # An endpoint may take its time.
             self.start()
@@ -101,7 +120,14 @@ class Listener:
         host: Any = self._port.getHost() if self._port is not None else None
         if hasattr(host, "port"):
             return f"{host.host}:{host.port}"
-        return str(getattr(host, "name", None) or self.endpoint)
+        return str(getattr(host, "name", None) or self.name)
+
+    def place(self) -> object:
+        """The port, or the path of a UNIX socket, that nobody else can have; None when unknown."""
+        if self._socket is None:
+            return None
+        address: Any = self._socket.getsockname()
+        return address[1] if isinstance(address, tuple) else os.fsdecode(address)
 
     def start(self) -> None:
         """Begin, or go on, to accept."""
@@ -112,7 +138,7 @@ class Listener:
     def serve(self, policy: ServicePolicy, endpoint: IStreamServerEndpoint) -> None:
         """Work for *policy* from the next connection on, with the socket options of *endpoint*."""
         self.policy = policy
-        if self._socket is not None and isinstance(endpoint, SocketEndpoint):
+        if self._socket is not None and isinstance(endpoint, _FITTING):
             if endpoint != self.endpoint:
                 endpoint.fit(self._socket, self._scope)
             self.endpoint = endpoint
@@ -124,6 +150,11 @@ class Listener:
             self._runtime.loop.forget(self._socket.fileno())
             self._socket = None
         port, self._port = self._port, None
+        if type(port) in _PLAIN_PORTS:
+            # Now, not in a later turn of the reactor: another listener may wait for the place,
+            # and at the end of the program there is no later turn.
+            _close(cast("tcp.Port", port))
+            return None
         return port.stopListening() if port is not None else None
 
     # --- accepting -------------------------------------------------------------------------
@@ -185,6 +216,15 @@ class Listener:
         self._family = int(sock.family)
         self.welcome(sock, peer)
         return protocol
+
+
+def _close(port: tcp.Port) -> None:
+    reason = Failure(CONNECTION_DONE)
+    try:
+        port.connectionLost(reason)
+    except OSError:
+        # The name of a UNIX socket has been removed already, or may not be removed by us.
+        tcp.Port.connectionLost(port, reason)
 
 
 def _peer_text(address: Any) -> str:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from stunnel_tx.errors import OperatingError
-from stunnel_tx.telemetry.events import LOG_REOPENED, START_FAILED
+from stunnel_tx.telemetry.events import LOG_REOPENED
 from stunnel_tx.telemetry.levels import LEVEL_MARKS, NOTICE
 from stunnel_tx.telemetry.outlets import Outlet, encode_line
 from stunnel_tx.telemetry.sinks import FileSink, StderrSink, SyslogSink
@@ -64,8 +63,8 @@ def log_policy(settings: Settings) -> LogPolicy:
 class Logs:
     """The sinks of *log* through the life of the program.
 
-    Call :meth:`prepare` before a chroot and :meth:`open` after it; :meth:`change` applies the
-    options of a new configuration, :meth:`reopen` follows a rotation of the file.
+    Call :meth:`prepare` before a chroot and :meth:`open` after it; :meth:`change` prepares the
+    sinks of a new configuration, :meth:`reopen` follows a rotation of the file.
     """
 
     def __init__(
@@ -101,39 +100,60 @@ class Logs:
     def open(self, policy: LogPolicy) -> None:
         """Open the sinks of *policy* and deliver the lines kept so far.
 
-        Raises OperatingError when the log file cannot be opened; the sinks used up to then,
-        if any, stay in use.
+        Raises OperatingError when the log file cannot be opened.
+        """
+        self.change(policy).apply()
+
+    def change(self, policy: LogPolicy) -> LogChange:
+        """Open the sinks of a new configuration, for use when the change is applied.
+
+        Raises OperatingError when the log file cannot be opened.
         """
         sinks: list[Sink] = []
         if policy.output is not None:
             sinks.append(FileSink(policy.output, self._scope, overwrite=policy.overwrite))
         if policy.stderr:
             sinks.append(StderrSink(self._stderr))
+        return LogChange(self, policy, tuple(sinks))
+
+    def use(self, policy: LogPolicy, sinks: tuple[Sink, ...]) -> None:
+        """Put out lines through *sinks*, and the system's log if *policy* wants it."""
         self.prepare(policy)
         if policy.syslog and self._syslog is not None:
-            sinks.append(self._syslog)
-        old, self._sinks = self._sinks, tuple(sinks)
+            sinks = (*sinks, self._syslog)
+        old, self._sinks = self._sinks, sinks
         self._log.open(self._sinks, policy.level)
         for sink in old:
             if sink is not self._syslog:
                 sink.close()
 
-    def change(self, policy: LogPolicy) -> None:
-        """Apply the options of a new configuration; on failure say so and keep the old sinks."""
-        try:
-            self.open(policy)
-        except OperatingError as error:
-            self._scope(START_FAILED, error)
-
     def reopen(self) -> None:
-        """Open the log file again, as after a rotation."""
-        self._log.reopen()
-        self._scope(LOG_REOPENED)
+        """Open the log file again, as after a rotation; a failure has its own line."""
+        if self._log.reopen():
+            self._scope(LOG_REOPENED)
 
     def close(self) -> None:
         """Close every sink; lines written later are lost."""
         self._log.close()
         self._sinks = ()
+
+
+@frozen(eq=False)
+class LogChange:
+    """Sinks that are open, and not in use yet."""
+
+    _logs: Logs
+    _policy: LogPolicy
+    _sinks: tuple[Sink, ...]
+
+    def apply(self) -> None:
+        """Use them from now on, and close those used before."""
+        self._logs.use(self._policy, self._sinks)
+
+    def discard(self) -> None:
+        """Close them; those in use stay."""
+        for sink in self._sinks:
+            sink.close()
 
 
 def show_failed_start(log: Log, fd: int = 2) -> None:

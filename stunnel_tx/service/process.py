@@ -198,6 +198,20 @@ def open_null() -> int:
     return open_null()
 
 
+def occupy_standard_streams() -> None:
+    """Put ``/dev/null`` where a standard stream is missing.
+
+    To be called before anything else is opened: a descriptor of the reactor in such a place
+    would be lost when a daemon lets go of its terminal.
+    """
+    for stream in (0, 1, 2):
+        try:
+            os.fstat(stream)
+        except OSError:
+            # The lowest number that is free, and so this one.
+            os.open(os.devnull, os.O_RDWR)
+
+
 def daemonize(reactor: object, null: int) -> StartReport:
     """Go on in a child process of a session of its own, with ``/`` as its directory.
 

@@ -18,6 +18,8 @@ from stunnel_tx.tls.context import build_context
 from stunnel_tx.tls.errors import ContextRefused
 from stunnel_tx.tls.files import files_of, with_absolute_paths
 from stunnel_tx.tls.names import distinguished_name
+from stunnel_tx.tls.pem import NOT_A_FILE
+from stunnel_tx.tls.system_roots import system_roots
 from stunnel_tx.tls.validity import objection
 
 if TYPE_CHECKING:
@@ -60,10 +62,14 @@ def renewable(
     return Renewable(fixed, {path: look(path) for path in files_of(fixed)})
 
 
-def identities_of(context: TLSContext) -> list[Identity]:
-    """Every certificate of *context*, with chain and key, in the order of its files."""
-    own = [] if context.identity is None else [context.identity]
-    return own if context.identities is None else [*own, *context.identities.identities]
+def identities_of(context: TLSContext) -> list[tuple[str, Identity]]:
+    """Every certificate of *context*, with chain and key, after the file that has it."""
+    policy, found = context.policy, []
+    if context.identity is not None:
+        found.append((policy.certificate_files[0], context.identity))
+    if context.identities is not None:
+        found += zip(policy.identity_files, context.identities.identities, strict=True)
+    return found
 
 
 @define(eq=False)
@@ -121,15 +127,17 @@ class Rebuilder:
         for path, now, then in zip(follower.files, content, follower.built_from, strict=True):
             if now.cut and not then.cut:
                 raise OperatingError(f"{path}: a PEM block has no end; is the file complete?")
+            if now.problem == NOT_A_FILE:
+                # To read it could take as long as somebody likes.
+                raise OperatingError(f"{path}: {NOT_A_FILE}")
         return build_context(follower.policy, self._scope, self._passphrases)
 
     def _judge(self, follower: Follower, content: Content, context: TLSContext) -> None:
         service, identity = follower.service, context.identity
-        paths = (*follower.policy.certificate_files[:1], *follower.policy.identity_files)
         # The same options make the same number of identities, in the same order.
-        identities = zip(paths, identities_of(context), identities_of(service.tls), strict=True)
-        for path, new, old in identities:
-            problem = objection(new, old, self._now())
+        identities = zip(identities_of(context), identities_of(service.tls), strict=True)
+        for (path, new), (_, old) in identities:
+            problem = objection(new, old, self._now(), system_roots)
             if problem is not None:
                 self._refuse(follower, content, f"{path}: {problem.reason}", problem.until)
                 return

@@ -8,7 +8,7 @@ import socket
 import stat
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 from twisted.internet import defer
@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from zope.interface import implementer
 
 from stunnel_tx.errors import OperatingError
+from stunnel_tx.service.option_numbers import option_number
 from stunnel_tx.telemetry import events
 from stunnel_tx.tunnel.sockets import OptionSetting, address_text, apply_options
 
@@ -28,16 +29,6 @@ if TYPE_CHECKING:
     from stunnel_tx.configuration.socket_options import SocketOption
     from stunnel_tx.telemetry.log import Scope
     from stunnel_tx.tunnel.destination import SocketAddress
-
-_LEVELS: Final = {
-    "SO": socket.SOL_SOCKET,
-    "TCP": socket.IPPROTO_TCP,
-    "IP": socket.IPPROTO_IP,
-    "IPV6": socket.IPPROTO_IPV6,
-}
-
-#: Options that Python's socket module has no name for, from Linux's headers.
-_NUMBERS: Final = {"IP_FREEBIND": 15}
 
 
 def option_settings(options: Iterable[SocketOption], side: str) -> tuple[OptionSetting, ...]:
@@ -53,12 +44,11 @@ def option_settings(options: Iterable[SocketOption], side: str) -> tuple[OptionS
 
 
 def _setting(option: SocketOption) -> OptionSetting:
-    number = getattr(socket, option.name, _NUMBERS.get(option.name))
-    if number is None:
+    numbers = option_number(option.name)
+    if numbers is None:
         message = f"socket option {option.name} is not known to this system; remove the line"
         raise OperatingError(message)
-    level = _LEVELS[option.name.partition("_")[0]]
-    return OptionSetting(option.name, level, number, _packed(option))
+    return OptionSetting(option.name, *numbers, _packed(option))
 
 
 def _packed(option: SocketOption) -> int | bytes:
@@ -135,7 +125,7 @@ class SocketEndpoint:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             for setting in self.options:
                 if path is None or setting.level == socket.SOL_SOCKET:
-                    sock.setsockopt(setting.level, setting.option, setting.value)
+                    _set_option(sock, setting)
             if path is not None:
                 _remove_stale(path)
             sock.bind(self.address.address)
@@ -163,6 +153,14 @@ class SocketEndpoint:
             self._own()
         except OSError as error:
             scope(events.SOCKET_OPTION, "the owner", self, error.strerror)
+
+
+def _set_option(sock: socket.socket, setting: OptionSetting) -> None:
+    try:
+        sock.setsockopt(setting.level, setting.option, setting.value)
+    except OSError as error:
+        reason = f"'socket = a:{setting.name}': {error.strerror}"
+        raise OSError(error.errno, reason) from error
 
 
 def _remove_stale(path: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any, Final
 
-from stunnel_tx.configuration.openssl_commands import Overrides
+from stunnel_tx.configuration.openssl_commands import COMMAND_FIELDS, Overrides
 from stunnel_tx.configuration.option_flags import OPTION_FLAGS, OptionFlags
 from stunnel_tx.configuration.verification_values import SYSTEM_STORE
 from stunnel_tx.tls.errors import FileUnusable
@@ -53,6 +53,7 @@ _WORDS: Final = (
 def algorithms(settings: Settings) -> dict[str, Any]:
     """Versions, ciphers, groups and flags, as fields of a TLS policy."""
     profile = PROFILES.get(settings["tlsProfile"])
+    commands = Overrides.together(settings["config"])
     flags: OptionFlags = settings["options"]
     fields: dict[str, Any] = {
         "min_version": settings["sslVersionMin"],
@@ -75,28 +76,29 @@ def algorithms(settings: Settings) -> dict[str, Any]:
         }
         if profile.server_preference and not settings["client"]:
             flags = flags | _SERVER_PREFERENCE
-    elif not settings.is_set("ciphers"):
-        if _old_peers(settings):
+    elif not settings.is_set("ciphers") and commands.ciphers is None:
+        if _old_peers(settings, commands):
             fields["ciphers"] = COMPATIBLE_CIPHERS
         elif not settings["client"]:
             # Scanners ask for it; a client that puts ChaCha20 first still gets it.
             flags = flags | _SERVER_PREFERENCE | _CHACHA_FOR_CLIENTS
-    return fields | _overridden(settings, flags)
+    return fields | _overridden(commands, flags)
 
 
-def _old_peers(settings: Settings) -> bool:
+def _old_peers(settings: Settings, commands: Overrides) -> bool:
     """True where the operator lets in what the default ciphers are too new for."""
-    bounds = settings["sslVersionMin"], settings["sslVersionMax"]
+    bounds = commands.bounds(settings["sslVersionMin"], settings["sslVersionMax"])
     return settings["securityLevel"] < _SAFE_LEVEL or any(0 < each < _TLS_1_2 for each in bounds)
 
 
-def _overridden(settings: Settings, flags: OptionFlags) -> dict[str, Any]:
-    """The fields that ``config`` commands change, and the flags of both kinds."""
-    commands = Overrides.together(settings["config"])
+def _overridden(commands: Overrides, flags: OptionFlags) -> dict[str, Any]:
+    """The fields that ``config`` *commands* change, and the flags of both kinds."""
     names = ("ciphers", "ciphersuites", "groups", "min_version", "max_version")
     more = ("signature_algorithms", "dh_file")
-    fields = {name: getattr(commands, name) for name in (*names, *more)}
-    return {name: value for name, value in fields.items() if value is not None} | {
+    given = {name: getattr(commands, name) for name in (*names, *more)}
+    fields = {name: value for name, value in given.items() if value is not None}
+    return fields | {
+        "commanded": frozenset(fields),
         "options_set": (flags.set & ~commands.flags.clear) | commands.flags.set,
         "options_clear": (flags.clear & ~commands.flags.set) | commands.flags.clear,
     }
@@ -145,6 +147,21 @@ def revocation_policy(settings: Settings) -> RevocationPolicy:
 
 def place_of_fault(settings: Settings, error: BaseException) -> Place | None:
     """The line of the configuration that *error* is about, as far as that can be told."""
+    place = _place_of_file(settings, error)
+    if place is not None:
+        return place
+    text = str(error)
+    for command, name in COMMAND_FIELDS.items():
+        if f"'config = {command}'" in text:
+            return _place_of_command(settings, name)
+    for word in _WORDS:
+        if f"'{word}" in text or text.startswith(f"{word}:"):
+            return settings.place(word)
+    return settings.place("cert") if "Failed to initialize TLS context" in text else None
+
+
+def _place_of_file(settings: Settings, error: BaseException) -> Place | None:
+    """The line that names the file *error* is about, if it is about one."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, FileUnusable):
@@ -154,11 +171,17 @@ def place_of_fault(settings: Settings, error: BaseException) -> Place | None:
                     return settings.place(option)
                 if isinstance(value, tuple) and cause.path in value:
                     return settings.places(option)[value.index(cause.path)]
-            if any(cause.path == each.dh_file for each in settings["config"]):
-                return settings.place("config")
+            if place := _place_of_command(settings, "dh_file", cause.path):
+                return place
         cause = cause.__cause__
-    text = str(error)
-    for word in _WORDS:
-        if f"'{word}" in text or text.startswith(f"{word}:"):
-            return settings.place(word)
-    return settings.place("cert") if "Failed to initialize TLS context" in text else None
+    return None
+
+
+def _place_of_command(settings: Settings, name: str, value: object = None) -> Place | None:
+    """The last ``config`` line that sets the field *name*, to *value* if that is given."""
+    found = None
+    for command, place in zip(settings["config"], settings.places("config"), strict=False):
+        given = getattr(command, name)
+        if given is not None and value in {None, given}:
+            found = place
+    return found

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from stunnel_tx.service.build import Blueprint
     from stunnel_tx.service.renewal import Time, Timer
     from stunnel_tx.telemetry.log import Scope
+    from stunnel_tx.tls.identity import Identity
     from stunnel_tx.tls.passphrases import Passphrases
 
 __all__ = ["Upkeep"]
 
 #: Seconds between two looks at how long certificates are still good.
 DAY: Final = 24 * 60 * 60.0
+
+#: Services named together in one line of the log.
+MOST_NAMED: Final = 5
 
 
 class Upkeep:
@@ -81,7 +85,20 @@ class Upkeep:
 
     def _look_at_certificates(self) -> None:
         self._daily = self._time.callLater(DAY, self._look_at_certificates)
-        contexts = (each.policy.tls for each in self._blueprints)
-        found = {each.leaf: each for context in contexts for each in identities_of(context)}
-        for identity in found.values():
-            report_validity(identity, self._scope, self._now())
+        found: dict[object, tuple[Identity, str, dict[str, None]]] = {}
+        for each in self._blueprints:
+            for path, identity in identities_of(each.policy.tls):
+                same = (identity.leaf, identity.chain)
+                found.setdefault(same, (identity, path, {}))[2][each.policy.name] = None
+        for identity, path, services in found.values():
+            report_validity(identity, f"{_named(services)}, {path}", self._scope, self._now())
+
+
+def _named(services: Iterable[str]) -> str:
+    """*services* as text; of more than a few only the first, and how many there are besides."""
+    first, *others = (f"[{each}]" for each in services)
+    if not others:
+        return f"service {first}"
+    if len(others) < MOST_NAMED:
+        return f"services {', '.join((first, *others))}"
+    return f"service {first} and {len(others)} others"

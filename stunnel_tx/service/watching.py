@@ -2,7 +2,8 @@
 
 A path means another file as soon as any entry on its way does: the file itself, a link to it
 (Certbot), a link to its directory (Kubernetes), or a directory above. So every directory on
-the way is watched, for the one entry that leads on.
+the way is watched, for the one entry that leads on. Of a directory that is followed itself
+every entry counts, and where its entries are links, what leads to their targets.
 """
 
 from __future__ import annotations
@@ -15,18 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from stunnel_tx.relay.loop import READ
+from stunnel_tx.service.fingerprints import HASHED
 from stunnel_tx.service.inotify import GONE, OVERFLOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from stunnel_tx.relay.loop import Loop
     from stunnel_tx.service.inotify import Notice
 
-__all__ = ["ANY_NAME", "FileWatch", "NoticeQueue", "entries_of"]
+__all__ = ["ANY_NAME", "FileWatch", "NoticeQueue", "entries_of", "linked_names"]
 
 #: Links followed for one path, as in the kernel (path_resolution(7)).
 MAX_LINKS: Final = 40
+
+#: Links in one directory whose targets are watched; the store of a system has about 300.
+MAX_LINKED: Final = 1000
 
 #: How often a path is resolved again when it changes under our hands.
 MAX_TRIES: Final = 5
@@ -38,11 +43,37 @@ Entry = tuple[str, str]
 """A directory without links in its path, and a name in it."""
 
 
-def entries_of(path: str) -> Iterator[Entry]:
+def entries_of(path: str) -> tuple[Entry, ...]:
     """The entries that decide what the absolute *path* means, from the root downwards.
 
-    It ends where the path does, or at the first name that is not there.
+    They end where the path does, or at the first name that is not there. If it is a directory
+    of hashed names, those follow that its links lead through, of :data:`MAX_LINKED` at most.
     """
+    entries, directory = _way(path)
+    if directory is None:
+        return tuple(entries)
+    found = dict.fromkeys([*entries, (directory, ANY_NAME)])
+    for link in linked_names(directory)[:MAX_LINKED]:
+        found |= dict.fromkeys(_way(link)[0])
+    return tuple(found)
+
+
+def linked_names(path: str) -> list[str]:
+    """The hashed names in directory *path* that are links; none where it is no directory."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(each.path for each in entries if _is_link(each))
+    except OSError:
+        return []
+
+
+def _is_link(entry: os.DirEntry[str]) -> bool:
+    return HASHED.match(entry.name) is not None and entry.is_symlink()
+
+
+def _way(path: str) -> tuple[list[Entry], str | None]:
+    """The entries that *path* leads through, and where it ends if that is a directory."""
+    entries: list[Entry] = []
     here, links = "/", 0
     names = path.split("/")[::-1]
     mode = stat.S_IFDIR
@@ -53,24 +84,23 @@ def entries_of(path: str) -> Iterator[Entry]:
         if name == "..":
             here = posixpath.dirname(here)
             continue
-        yield here, name
+        entries.append((here, name))
         full = posixpath.join(here, name)
         try:
             mode = os.lstat(full).st_mode
             target = str(Path(full).readlink()) if stat.S_ISLNK(mode) else None
         except OSError:
-            return
+            return entries, None
         if target is None:
             here = full
             continue
         links += 1
         if links > MAX_LINKS:
-            return
+            return entries, None
         names += target.split("/")[::-1]
         if target.startswith("/"):
             here = "/"
-    if stat.S_ISDIR(mode):
-        yield here, ANY_NAME
+    return entries, here if stat.S_ISDIR(mode) else None
 
 
 class NoticeQueue(Protocol):
@@ -126,11 +156,11 @@ class FileWatch:
         """Look again what leads to each of *paths*; what happens from now on is noticed."""
         for path in paths:
             for _ in range(MAX_TRIES):
-                entries = tuple(entries_of(path))
+                entries = entries_of(path)
                 self._use(path, entries)
                 self._watch_all(path, entries)
                 # A link that was changed before its directory was watched leads elsewhere.
-                if tuple(entries_of(path)) == entries:
+                if entries_of(path) == entries:
                     break
         self._drop_unused()
 
@@ -153,6 +183,8 @@ class FileWatch:
 
     def _watch_all(self, path: str, entries: tuple[Entry, ...]) -> None:
         self.unwatched.pop(path, None)
+        if (links := len(linked_names(path))) > MAX_LINKED:
+            self.unwatched[path] = f"{path}: {links} links, more than {MAX_LINKED}"
         for directory in dict.fromkeys(directory for directory, _ in entries):
             try:
                 watch = self._queue.add(directory)

@@ -38,8 +38,8 @@ class Sink(Protocol):
     def write(self, level: int, ident: str, text: str) -> None:
         """Put out one line; *text* has passed :func:`clean`."""
 
-    def reopen(self) -> None:
-        """Open the underlying file again, where there is one."""
+    def reopen(self) -> bool | None:
+        """Open the underlying file again, where there is one; False when that has failed."""
 
     def close(self) -> None:
         """Flush and let go of the underlying resource."""
@@ -84,10 +84,10 @@ class Log:
         for sink in self._sinks:
             sink.write(level, ident, text)
 
-    def reopen(self) -> None:
-        """Let every sink open its file again."""
-        for sink in self._sinks:
-            sink.reopen()
+    def reopen(self) -> bool:
+        """Let every sink open its file again; False when one could not, which it has logged."""
+        answers = [sink.reopen() for sink in self._sinks]
+        return False not in answers
 
     def close(self) -> None:
         """Close every sink."""

@@ -114,18 +114,19 @@ class FileSink:
         """Put out one line."""
         self._outlet.write(encode_line(f"{self._stamp()} LOG{level}[{ident}]: {text}"))
 
-    def reopen(self) -> None:
+    def reopen(self) -> bool:
         """Open the path again, as after a rotation; on failure go on with the old file."""
         if self.path in _STANDARD_STREAMS:
-            return
+            return True
         try:
             fresh = self._open()
         except OSError as error:
             self._scope(LOG_REOPEN_FAILED, self.path, error.strerror)
-            return
+            return False
         old, self._outlet = self._outlet, fresh
         fresh.dropped = old.dropped
         old.close()
+        return True
 
     def close(self) -> None:
         """Close the file."""

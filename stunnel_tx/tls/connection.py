@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from stunnel_tx.errors import Rejected
 from stunnel_tx.telemetry.events import (
     CERT_ACCEPTED,
     CERT_ACCEPTED_LEAF,
@@ -14,14 +15,13 @@ from stunnel_tx.telemetry.events import (
 )
 from stunnel_tx.telemetry.levels import DEBUG, INFO
 from stunnel_tx.tls.binding.contexts import verify_error_text
-from stunnel_tx.tls.facts import leaf_facts
 from stunnel_tx.tls.names import distinguished_name
+from stunnel_tx.tls.peer_facts import facts_of_peer
 from stunnel_tx.tls.verification import NOT_JUDGED, judge_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cryptography.x509 import Certificate
     from OpenSSL import SSL
     from OpenSSL.crypto import X509
 
@@ -72,7 +72,17 @@ class PeerJudgement:
     While ``lenient`` the handshake goes on in spite of ``reason``.
     """
 
-    __slots__ = ("judged", "leaf", "lenient", "peer_text", "pins", "policy", "reason", "scope")
+    __slots__ = (
+        "_unreadable",
+        "judged",
+        "leaf",
+        "lenient",
+        "peer_text",
+        "pins",
+        "policy",
+        "reason",
+        "scope",
+    )
 
     def __init__(
         self,
@@ -91,6 +101,7 @@ class PeerJudgement:
         self.leaf: LeafFacts | None = None
         self.judged = False
         self.reason = ""
+        self._unreadable = NOT_JUDGED
 
     def step(self, certificate: X509, code: int, depth: int, *, ok: bool) -> bool:
         """Judge one report of OpenSSL and log it; the answer for the library."""
@@ -98,14 +109,13 @@ class PeerJudgement:
         scope = self.scope
         if scope.enabled(DEBUG):
             scope(VERIFY_STARTED, depth, subject)
-        leaf = None
         if depth == 0 and self.policy.inspects:
-            leaf = self._facts(subject.certificate)
+            self._read(certificate)
         error = None if ok else (code, verify_error_text(code))
-        verdict = judge_step(self.policy, depth, error, leaf, self.pins)
+        verdict = judge_step(self.policy, depth, error, self.leaf, self.pins)
         if not verdict.accepted:
             self.judged = False
-            self.reason = verdict.reason
+            self.reason = self._unreadable if verdict.reason == NOT_JUDGED else verdict.reason
             put_out(scope, verdict.notes)
             scope(CERT_REJECTED, depth, subject)
             return self.lenient
@@ -126,36 +136,31 @@ class PeerJudgement:
         if scope.enabled(CERT_ACCEPTED_LEAF.level):
             scope(CERT_ACCEPTED_LEAF, subject)
 
-    def _facts(self, certificate: Certificate) -> LeafFacts | None:
-        """The facts of the leaf, or ``None`` when it cannot be read (which rejects)."""
+    def _read(self, certificate: X509) -> None:
+        """Take the facts of the leaf; there are none when it cannot be read, which rejects."""
         if self.leaf is None:
             try:
-                self.leaf = leaf_facts(certificate)
-            except ValueError:
-                return None
-        return self.leaf
+                self.leaf = facts_of_peer(certificate, self.policy)
+            except Rejected as error:
+                self._unreadable = error.reason
 
 
 class _Subject:
-    """A certificate that is parsed, and a name that is spelled, only when a sink takes it."""
+    """The name of a certificate, which is parsed only when a sink takes it."""
 
-    __slots__ = ("_certificate", "_raw")
+    __slots__ = ("_raw", "_text")
 
     def __init__(self, raw: X509) -> None:
         self._raw = raw
-        self._certificate: Certificate | None = None
-
-    @property
-    def certificate(self) -> Certificate:
-        if self._certificate is None:
-            self._certificate = self._raw.to_cryptography()
-        return self._certificate
+        self._text = ""
 
     def __format__(self, spec: str) -> str:
-        try:
-            return distinguished_name(self.certificate.subject)
-        except ValueError:
-            return "(unreadable subject)"
+        if not self._text:
+            try:
+                self._text = distinguished_name(self._raw.to_cryptography().subject)
+            except Exception:  # noqa: BLE001 - a log line must not end a handshake
+                self._text = "(unreadable subject)"
+        return self._text
 
 
 def put_out(scope: Scope, notes: tuple[Note, ...]) -> None:

@@ -16,44 +16,42 @@ from OpenSSL.crypto import X509StoreFlags
 
 from stunnel_tx.telemetry.events import (
     CRLS_LOADED,
-    DH_PARAMETERS,
     KEY_LOG,
     NO_RESUMPTION,
-    OPTIONS_NOT_CLEARED,
-    TLS_OPTIONS,
     TRUST_UNREADABLE,
     TRUSTED_CLIENT_CA,
     TRUSTED_SERVER_CA,
 )
 from stunnel_tx.telemetry.levels import INFO
-from stunnel_tx.tls import profiles
-from stunnel_tx.tls.alpn import set_protocols
-from stunnel_tx.tls.binding.contexts import (
-    clear_partial_write,
-    option_bits,
-    set_groups,
-    set_signature_algorithms,
+from stunnel_tx.tls.algorithms import (
+    set_algorithms,
+    set_dh_parameters,
+    set_options,
+    set_versions,
 )
+from stunnel_tx.tls.alpn import set_protocols
+from stunnel_tx.tls.binding.capabilities import capabilities
+from stunnel_tx.tls.binding.contexts import clear_partial_write
 from stunnel_tx.tls.client_identities import Candidate, ClientIdentities
 from stunnel_tx.tls.connection import verify
 from stunnel_tx.tls.errors import ContextRefused, FileUnusable
 from stunnel_tx.tls.faults import first_reason
 from stunnel_tx.tls.handshake import TLSContext, server_name_bytes
 from stunnel_tx.tls.identity import load_identity
-from stunnel_tx.tls.key_log import KeyLog
+from stunnel_tx.tls.key_log import KeyLog, examine_key_log
 from stunnel_tx.tls.names import distinguished_name
 from stunnel_tx.tls.passphrases import Passphrases
-from stunnel_tx.tls.pem import blocks, read_file
-from stunnel_tx.tls.policy import DEFAULT_GROUPS, Role
+from stunnel_tx.tls.policy import Role
 from stunnel_tx.tls.resumption import AcceptedPeers, SessionCache
 from stunnel_tx.tls.revocations import load_revocations
+from stunnel_tx.tls.session_periods import SessionPeriods, TrustEnds, lifetime_of
 from stunnel_tx.tls.shared_keys import set_shared_keys
 from stunnel_tx.tls.subjects import prepare_host_checks
 from stunnel_tx.tls.trust import Trust, load_trust
 from stunnel_tx.tls.validity import report_validity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from stunnel_tx.telemetry.log import Scope
     from stunnel_tx.tls.identity import Identity
@@ -62,23 +60,26 @@ if TYPE_CHECKING:
 
 __all__ = ["TLSContext", "build_context", "session_scope"]
 
-#: SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION of OpenSSL's public headers.
-_NO_RESUMPTION_ON_RENEGOTIATION = 0x10000
-
 
 def build_context(
     policy: TLSPolicy,
     scope: Scope,
     ask: Callable[[str], bytes | None] | Passphrases,
+    *,
+    rehearsal: bool = False,
 ) -> TLSContext:
     """Read the files of *policy* and make its context.
 
     *ask* answers the prompt for a passphrase, or is the :class:`Passphrases` shared by all
-    services. Raises :class:`~stunnel_tx.errors.OperatingError`, with the words "Failed to
-    initialize TLS context" and the reason.
+    services. In a *rehearsal* no file is made, and the context is not for use. Raises
+    :class:`~stunnel_tx.errors.OperatingError`, with the words "Failed to initialize TLS context"
+    and the reason.
     """
     passphrases = ask if isinstance(ask, Passphrases) else Passphrases(ask)
     try:
+        if rehearsal and policy.key_log is not None:
+            examine_key_log(policy.key_log)
+            policy = evolve(policy, key_log=None)
         return _build(policy, scope, passphrases)
     except FileUnusable as error:
         raise ContextRefused(policy.service, str(error)) from error
@@ -87,27 +88,38 @@ def build_context(
 
 
 def _build(policy: TLSPolicy, scope: Scope, passphrases: Passphrases) -> TLSContext:
+    verifies = policy.verification.evaluates
+    if policy.role is Role.SERVER and verifies and not capabilities().session_scope:
+        # Then there is no way to have a verification end.
+        policy = evolve(policy, session_resume=False)
     context = _bare_context(policy, scope)
     identity = _set_identity(context, policy, scope, passphrases)
-    _set_dh_parameters(context, policy, scope)
+    set_dh_parameters(context, policy, scope)
     keys = set_shared_keys(context, policy, scope)
     trust = _set_trust(context, policy, scope)
     revocations = _set_revocations(context, policy, scope)
     _set_verification(context, policy)
     set_protocols(context, policy)
     _set_sessions(context, policy, scope)
-    _set_key_log(context, policy, scope)
+    key_log = _open_key_log(context, policy, scope)
     try:
         server_name = server_name_bytes(policy.server_name)
     except UnicodeError as error:
         reason = f"'sni' is not a host name: {policy.server_name}"
         raise ContextRefused(policy.service, reason) from error
-    resumes = policy.resumes and policy.role is Role.CLIENT
+    ends = TrustEnds(_ends(trust, revocations) if verifies else ())
+    lifetime = lifetime_of(policy.session_timeout)
+    client, server = (policy.resumes and policy.role is each for each in (Role.CLIENT, Role.SERVER))
     return TLSContext(
         *(policy, context, identity, trust.pins, server_name, keys, revocations),
-        sessions=SessionCache(policy.session_timeout) if resumes else None,
-        peers=AcceptedPeers(policy.session_timeout) if policy.redirect else None,
-        identities=_choice(context, policy, scope, passphrases),
+        sessions=SessionCache(lifetime, ends=ends) if client else None,
+        peers=AcceptedPeers(lifetime) if policy.redirect else None,
+        periods=(
+            SessionPeriods(context, session_scope(policy), lifetime, ends)
+            if server and verifies
+            else None
+        ),
+        identities=_choice(context, policy, scope, passphrases, key_log),
     )
 
 
@@ -115,16 +127,20 @@ def _bare_context(policy: TLSPolicy, scope: Scope) -> SSL.Context:
     """A context that knows how to speak, but nothing of identities or trust yet."""
     server = policy.role is Role.SERVER
     context = SSL.Context(SSL.TLS_SERVER_METHOD if server else SSL.TLS_CLIENT_METHOD)
-    _set_versions(context, policy)
-    _set_algorithms(context, policy)
-    _set_options(context, policy, scope)
+    set_versions(context, policy)
+    set_algorithms(context, policy)
+    set_options(context, policy, scope)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     clear_partial_write(context)
     return context
 
 
 def _choice(
-    context: SSL.Context, policy: TLSPolicy, scope: Scope, passphrases: Passphrases
+    context: SSL.Context,
+    policy: TLSPolicy,
+    scope: Scope,
+    passphrases: Passphrases,
+    key_log: KeyLog | None,
 ) -> ClientIdentities | None:
     """The identities to choose from, each in a context of its own."""
     candidates = []
@@ -132,78 +148,14 @@ def _choice(
         own = evolve(policy, certificate_files=(path,), key_file=None)
         room = _bare_context(own, scope)
         identity = _set_identity(room, own, scope, passphrases)
+        if key_log is not None:
+            # What is derived after the choice is told to the context that was chosen.
+            room.set_keylog_callback(key_log)
         if identity is not None:
             candidates.append(Candidate(path, identity, room))
     if not candidates:
         return None
     return ClientIdentities(context, candidates, fallback=bool(policy.certificate_files))
-
-
-def _set_versions(context: SSL.Context, policy: TLSPolicy) -> None:
-    for setter, version in (
-        (context.set_min_proto_version, policy.min_version),
-        (context.set_max_proto_version, policy.max_version),
-    ):
-        try:
-            setter(version)
-        except SSL.Error as error:
-            reason = f"Invalid protocol version: 0x{version:04X} is not in this OpenSSL"
-            raise ContextRefused(policy.service, reason) from error
-
-
-def _set_algorithms(context: SSL.Context, policy: TLSPolicy) -> None:
-    ciphers = policy.ciphers
-    if policy.security_level is not None:
-        ciphers = f"{ciphers or 'DEFAULT'}:@SECLEVEL={policy.security_level}"
-    for setter, option, value in (
-        (context.set_cipher_list, "ciphers", ciphers),
-        (context.set_tls13_ciphersuites, "ciphersuites", _suites(policy)),
-    ):
-        try:
-            if value:
-                setter(value.encode("utf-8"))
-        except SSL.Error as error:
-            reason = f"{first_reason(error)} in '{option}': {value}"
-            raise ContextRefused(policy.service, reason) from error
-    algorithms = policy.signature_algorithms
-    if algorithms and not set_signature_algorithms(context, algorithms):
-        reason = f"Invalid list in 'config = SignatureAlgorithms:{algorithms}'"
-        raise ContextRefused(policy.service, reason)
-    groups = policy.groups
-    if not groups or set_groups(context, groups):
-        return
-    # Our own lists begin with a group that OpenSSL before 3.5 does not know.
-    ours = groups in {DEFAULT_GROUPS, profiles.GROUPS}
-    if ours and set_groups(context, groups.partition(":")[2]):
-        return
-    raise ContextRefused(policy.service, f"Invalid groups list in 'curves': {groups}")
-
-
-def _suites(policy: TLSPolicy) -> str:
-    """The TLS 1.3 suites, those that go with a pre-shared key (SHA-256) first if there is one."""
-    if policy.psk_file is None:
-        return policy.ciphersuites
-    suites = policy.ciphersuites.split(":")
-    return ":".join(sorted(suites, key=lambda suite: not suite.endswith("SHA256")))
-
-
-def _set_options(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> None:
-    """Set the option mask; bits that pyOpenSSL or the library set cannot be cleared."""
-    wanted = policy.options_set | SSL.OP_NO_SSLv2 | SSL.OP_NO_SSLv3
-    if not policy.renegotiation:
-        wanted |= SSL.OP_NO_RENEGOTIATION
-    if policy.role is Role.SERVER:
-        wanted |= _NO_RESUMPTION_ON_RENEGOTIATION
-        if not policy.resumes:
-            wanted |= SSL.OP_NO_TICKET
-        if policy.psk_file is not None:
-            # Otherwise a client that has a key and no certificate could choose to need one.
-            wanted |= SSL.OP_CIPHER_SERVER_PREFERENCE
-    final = context.set_options(wanted & ~policy.options_clear)
-    stuck = final & policy.options_clear
-    if stuck:
-        scope(OPTIONS_NOT_CLEARED, stuck)
-    scope(TLS_OPTIONS, option_bits(context), policy.options_set, policy.options_clear)
 
 
 def _set_identity(
@@ -221,31 +173,9 @@ def _set_identity(
     except (SSL.Error, TypeError) as error:
         reason = first_reason(error) if isinstance(error, SSL.Error) else str(error)
         raise FileUnusable(policy.certificate_files[0], reason) from error
-    report_validity(identity, scope, datetime.now(UTC))
+    place = f"service [{policy.service}], {policy.certificate_files[0]}"
+    report_validity(identity, place, scope, datetime.now(UTC))
     return identity
-
-
-def _set_dh_parameters(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> None:
-    """Use the first DH parameters there are; without any, OpenSSL has groups of its own."""
-    if policy.role is not Role.SERVER:
-        return
-    sources = (policy.dh_file,) if policy.dh_file else policy.certificate_files
-    for path in sources:
-        if path is policy.dh_file or _has_dh_parameters(path):
-            try:
-                context.load_tmp_dh(path.encode("utf-8", "surrogateescape"))
-            except SSL.Error as error:
-                raise FileUnusable(path, f"DH parameters: {first_reason(error)}") from error
-            scope(DH_PARAMETERS, path)
-            return
-
-
-def _has_dh_parameters(path: str) -> bool:
-    try:
-        data = read_file(path)
-    except FileUnusable:  # a URI; what is wrong with a file has been said before
-        return False
-    return any(block.label.endswith("DH PARAMETERS") for block in blocks(data))
 
 
 def _set_trust(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> Trust:
@@ -302,10 +232,21 @@ def _set_revocations(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> R
     return loaded
 
 
-def _set_key_log(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> None:
-    if policy.key_log is not None:
-        context.set_keylog_callback(KeyLog(policy.key_log))
-        scope(KEY_LOG, policy.key_log)
+def _ends(trust: Trust, revocations: Revocations | None) -> Iterator[datetime]:
+    """When what peers are verified by ends, each certificate and each list for itself."""
+    for certificate in trust.certificates:
+        yield certificate.not_valid_after_utc
+    if revocations is not None:
+        yield from revocations.ends
+
+
+def _open_key_log(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> KeyLog | None:
+    if policy.key_log is None:
+        return None
+    key_log = KeyLog(policy.key_log)
+    context.set_keylog_callback(key_log)
+    scope(KEY_LOG, policy.key_log)
+    return key_log
 
 
 def _set_verification(context: SSL.Context, policy: TLSPolicy) -> None:

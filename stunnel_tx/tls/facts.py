@@ -42,27 +42,21 @@ class LeafFacts:
     serial: int = 0
 
 
-def leaf_facts(certificate: x509.Certificate) -> LeafFacts:
-    """The facts of *certificate*; raises ``ValueError`` when it cannot be read.
+def leaf_facts(certificate: x509.Certificate, *, names: bool = True, key: bool = True) -> LeafFacts:
+    """The facts of *certificate*, those of the alternative *names* and the *key* if wanted.
 
     A subjectAltName extension that cannot be parsed counts as unreadable: names in it must not
-    give way to the common name.
+    give way to the common name. Raises ``ValueError``, or another exception of the parser, when
+    the certificate cannot be read.
     """
-    try:
-        subject = certificate.subject
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        names: x509.SubjectAlternativeName | None = extension.value
-    except x509.ExtensionNotFound:
-        names = None
-    except x509.DuplicateExtension as error:
-        raise ValueError("an extension occurs twice") from error
-    dns_names, emails, addresses = _alternative_names(names)
+    subject = certificate.subject
+    dns_names, emails, addresses, uris = _alternative_names(certificate if names else None)
     emails += _texts(subject, NameOID.EMAIL_ADDRESS)
-    key = certificate.public_key()
+    encoding = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
     return LeafFacts(
         name=distinguished_name(subject),
         subject=subject.public_bytes(),
-        spki=key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        spki=certificate.public_key().public_bytes(*encoding) if key else b"",
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         dns_names=dns_names,
@@ -71,22 +65,33 @@ def leaf_facts(certificate: x509.Certificate) -> LeafFacts:
         addresses=addresses,
         units=_texts(subject, NameOID.ORGANIZATIONAL_UNIT_NAME),
         organizations=_texts(subject, NameOID.ORGANIZATION_NAME),
-        uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else (),
+        uris=uris,
         issuer=certificate.issuer.public_bytes(),
         serial=certificate.serial_number,
     )
 
 
 def _alternative_names(
-    names: x509.SubjectAlternativeName | None,
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[IPv4Address | IPv6Address, ...]]:
-    if names is None:
-        return (), (), ()
+    certificate: x509.Certificate | None,
+) -> tuple[
+    tuple[str, ...], tuple[str, ...], tuple[IPv4Address | IPv6Address, ...], tuple[str, ...]
+]:
+    """DNS names, mail addresses, IP addresses and URIs."""
+    if certificate is None:
+        return (), (), (), ()
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return (), (), (), ()
+    except x509.DuplicateExtension as error:
+        raise ValueError("an extension occurs twice") from error
+    names = extension.value
     addresses = names.get_values_for_type(x509.IPAddress)
     return (
         tuple(names.get_values_for_type(x509.DNSName)),
         tuple(names.get_values_for_type(x509.RFC822Name)),
         tuple(each for each in addresses if isinstance(each, (IPv4Address, IPv6Address))),
+        tuple(names.get_values_for_type(x509.UniformResourceIdentifier)),
     )
 
 

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from attrs import frozen
-from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
+from OpenSSL.crypto import FILETYPE_ASN1, dump_certificate
 
 from stunnel_tx.errors import Rejected
 from stunnel_tx.telemetry.events import (
@@ -33,7 +33,7 @@ from stunnel_tx.tls.alpn import NO_PROTOCOL
 from stunnel_tx.tls.binding.contexts import session_reused
 from stunnel_tx.tls.binding.sessions import session_id
 from stunnel_tx.tls.connection import PeerJudgement, facts_of, put_out
-from stunnel_tx.tls.facts import leaf_facts
+from stunnel_tx.tls.peer_facts import facts_of_peer
 from stunnel_tx.tls.policy import Role
 from stunnel_tx.tls.verification import (
     ACCEPTED,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from socket import socket
 
-    from cryptography.x509 import Certificate
+    from OpenSSL.crypto import X509
 
     from stunnel_tx.telemetry.events import Event
     from stunnel_tx.telemetry.log import Scope
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from stunnel_tx.tls.identity import Identity
     from stunnel_tx.tls.policy import TLSPolicy
     from stunnel_tx.tls.resumption import AcceptedPeers, SessionCache
+    from stunnel_tx.tls.session_periods import SessionPeriods
     from stunnel_tx.tls.verification import RevocationLists
 
 __all__ = ["TLSContext", "server_name_bytes"]
@@ -77,9 +78,9 @@ class TLSContext:
 
     ``identity`` is ``None`` where there is no certificate, ``keys`` and ``revocations`` where
     there are no pre-shared keys and no revocation lists; ``sessions`` are those of a client that
-    resumes, ``peers`` those a redirecting server has accepted, ``identities`` the certificates a
-    client chooses from. Made by
-    :func:`stunnel_tx.tls.context.build_context`.
+    resumes, ``periods`` those of a server that resumes peers it has verified, ``peers`` those a
+    redirecting server has accepted, ``identities`` the certificates a client chooses from. Made
+    by :func:`stunnel_tx.tls.context.build_context`.
     """
 
     policy: TLSPolicy
@@ -92,6 +93,7 @@ class TLSContext:
     sessions: SessionCache | None = None
     peers: AcceptedPeers | None = None
     identities: ClientIdentities | None = None
+    periods: SessionPeriods | None = None
 
     def connection(
         self, sock: socket, scope: Scope, peer_text: str, target: str = ""
@@ -102,6 +104,8 @@ class TLSContext:
         that a client service keeps separate sessions for.
         """
         policy = self.policy
+        if self.periods is not None:
+            self.periods.refresh()
         connection = SSL.Connection(self.context, sock)
         verification = policy.verification
         if verification.request:
@@ -162,8 +166,7 @@ class TLSContext:
         judged = isinstance(judgement, PeerJudgement) and judgement.judged
         certificate = connection.get_peer_certificate()
         if self.peers is not None:
-            found = certificate.to_cryptography() if certificate is not None else None
-            verdict = self._judge_for_redirect(connection, found, judgement, self.peers)
+            verdict = self._judge_for_redirect(connection, certificate, judgement, self.peers)
         elif certificate is None:
             verdict = self._judge(connection, None, judged=judged)
         elif judged or not self.policy.verification.evaluates:
@@ -171,7 +174,7 @@ class TLSContext:
             # that is left to ask.
             return Outcome.ACCEPTED
         else:
-            verdict = self._judge(connection, _facts(certificate.to_cryptography()), judged=judged)
+            verdict = self._judge(connection, self._facts(certificate), judged=judged)
         put_out(scope, verdict.notes)
         if verdict.outcome is Outcome.REJECTED:
             raise Rejected(verdict.reason)
@@ -194,7 +197,7 @@ class TLSContext:
     def _judge_for_redirect(
         self,
         connection: SSL.Connection,
-        certificate: Certificate | None,
+        certificate: X509 | None,
         judgement: object,
         peers: AcceptedPeers,
     ) -> Verdict:
@@ -208,10 +211,11 @@ class TLSContext:
         if certificate is None:
             keyed = self._by_key(connection)
             return judge_or_redirect(None, lambda: ACCEPTED, known=False, keyed=keyed)
-        digest = sha256(certificate.public_bytes(Encoding.DER)).digest()
+        digest = sha256(dump_certificate(FILETYPE_ASN1, certificate)).digest()
         try:
-            leaf = _facts(certificate)
+            leaf = self._facts(certificate)
         except Rejected as error:
+            peers.discard(digest)
             return Verdict(Outcome.UNAUTHENTICATED, error.reason)
         verdict = judge_or_redirect(
             leaf,
@@ -225,6 +229,11 @@ class TLSContext:
         else:
             peers.discard(digest)
         return verdict
+
+    def _facts(self, certificate: X509) -> LeafFacts:
+        """What is judged of *certificate*; raises Rejected for one that cannot be read."""
+        listed = self.revocations is not None
+        return facts_of_peer(certificate, self.policy.verification, revocable=listed)
 
     def _by_key(self, connection: SSL.Connection) -> bool:
         """True when the peer has proved to know a pre-shared key, now or in the session resumed."""
@@ -290,14 +299,6 @@ class TLSContext:
             scope(ALPN_NEGOTIATED, facts.alpn)
         elif self.policy.alpn:
             scope(ALPN_NONE)
-
-
-def _facts(certificate: Certificate) -> LeafFacts:
-    """What is judged of *certificate*; raises Rejected for one that cannot be read."""
-    try:
-        return leaf_facts(certificate)
-    except ValueError as error:
-        raise Rejected(f"{NOT_JUDGED}: {error}") from error
 
 
 def _now() -> datetime:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from stunnel_tx.telemetry.events import CERT_LOADED, CHAIN_NOT_ISSUER, KEY_LOADED
 from stunnel_tx.tls.errors import FileUnusable
 from stunnel_tx.tls.names import distinguished_name
-from stunnel_tx.tls.pem import blocks, certificate_of, is_pem, read_file
+from stunnel_tx.tls.pem import blocks, certificate_of, element_length, is_pem, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,6 +91,10 @@ def load_identity(
 #: A URI scheme; single letters are left to file names (RFC 3986 §3.1).
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+\Z")
 
+#: How certificates, keys and PKCS#12 files begin that tell their length: a SEQUENCE of more than
+#: 127 bytes (X.690 §8.1.3.5).
+_CUTTABLE = re.compile(rb"\x30[\x81-\x84]")
+
 _ABOUT_CERTIFICATES = "expected PEM, DER or PKCS#12"
 
 
@@ -149,6 +153,8 @@ def _read_pem(path: str, data: bytes) -> _Content:
 
 
 def _read_binary(path: str, data: bytes, passphrases: Passphrases) -> _Content:
+    if _CUTTABLE.match(data) and element_length(data) > len(data):
+        raise FileUnusable(path, "cut short", "is the file complete?")
     if _is_pkcs12(data):
         return _read_pkcs12(path, data, passphrases)
     try:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
+import select
+import stat
+import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 from cryptography import x509
@@ -18,12 +22,31 @@ from stunnel_tx.tls.errors import FileUnusable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Block", "blocks", "certificate_of", "directory_files", "is_pem", "read_file"]
+__all__ = [
+    "NOT_A_FILE",
+    "Block",
+    "blocks",
+    "certificate_of",
+    "directory_files",
+    "element_length",
+    "is_pem",
+    "read_file",
+]
 
-#: A certificate or bundle above this many bytes is a mistake (a public CA bundle has 250 KB).
+#: A certificate or bundle above this many bytes is a mistake (a public CA bundle has 250 KB, the
+#: longest revocation lists a few MB).
 MAX_FILE = 16 * 1024 * 1024
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 .]+)-----.*?-----END \1-----", re.DOTALL)
+#: Seconds that whoever writes into a pipe may take, all in all.
+PIPE_WAIT: Final = 5.0
+
+#: Bytes read at once: what a pipe holds (pipe(7)), and more than most certificate files have.
+_PART: Final = 65536
+
+#: The problem with a pipe, terminal or device where only a file will do.
+NOT_A_FILE: Final = "not a regular file"
+
+_MARK = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 .]+)-----")
 
 _CERTIFICATE_LABELS = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
 
@@ -46,17 +69,54 @@ class Block:
         return self.label.endswith("PRIVATE KEY")
 
 
-def read_file(path: str) -> bytes:
-    """The content of *path*; raises :class:`FileUnusable` when it cannot be had."""
+def read_file(path: str, *, wait: bool = True) -> bytes:
+    """The content of *path*; raises :class:`FileUnusable` when it cannot be had.
+
+    A pipe (``/dev/stdin``, a shell's ``<(command)``) is read to its end, which must come within
+    :data:`PIPE_WAIT` seconds. Without *wait* it is refused with :data:`NOT_A_FILE`: what comes
+    out of it can be read once only, and nobody else gets a turn meanwhile.
+    """
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+        data = _content(path, wait=wait)
     except OSError as error:
         reason = error.strerror or str(error)
         raise FileUnusable(path, reason, _REMEDIES.get(type(error), "")) from error
     if len(data) > MAX_FILE:
-        raise FileUnusable(path, f"larger than {MAX_FILE} bytes")
+        raise FileUnusable(path, f"larger than {MAX_FILE} bytes", "is it the right file?")
     return data
+
+
+def _content(path: str, *, wait: bool) -> bytes:
+    # Without O_NONBLOCK a named pipe would hold up the whole program.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    try:
+        mode = os.fstat(fd).st_mode
+        # Of a directory the read says what it is.
+        ready = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+        if not ready and not wait:
+            raise FileUnusable(path, NOT_A_FILE)
+        until = time.monotonic() + PIPE_WAIT
+        data = bytearray()
+        while len(data) <= MAX_FILE:
+            if not ready:
+                _await_input(path, fd, until)
+            part = os.read(fd, _PART)
+            if not part:
+                break
+            data += part
+        return bytes(data)
+    finally:
+        os.close(fd)
+
+
+def _await_input(path: str, fd: int, until: float) -> None:
+    """Wait for something to read from *fd*, or its end, as long as the clock is below *until*."""
+    waiting = select.poll()
+    waiting.register(fd, select.POLLIN)
+    left = until - time.monotonic()
+    if left <= 0 or not waiting.poll(left * 1000):
+        problem = f"{NOT_A_FILE}, and no end of it within {PIPE_WAIT:g} seconds"
+        raise FileUnusable(path, problem)
 
 
 _REMEDIES: dict[type[OSError], str] = {
@@ -86,9 +146,21 @@ def is_pem(data: bytes) -> bool:
 
 
 def blocks(data: bytes) -> Iterator[Block]:
-    """The PEM blocks of *data* in their order; text between them is ignored."""
-    for found in _BLOCK.finditer(data):
-        yield Block(found[1].decode("ascii"), found[0])
+    """The PEM blocks of *data* in their order; text between them is ignored.
+
+    A block ends at the first END line of its own label, whatever lies between; without one
+    there is no block. The time taken grows no faster than *data*.
+    """
+    last_end = {mark[2]: mark.start() for mark in _MARK.finditer(data) if mark[1] == b"END"}
+    begin: re.Match[bytes] | None = None
+    for mark in _MARK.finditer(data):
+        kind, label = mark.groups()
+        if begin is None:
+            if kind == b"BEGIN" and last_end.get(label, -1) > mark.start():
+                begin = mark
+        elif kind == b"END" and label == begin[2]:
+            yield Block(label.decode("ascii"), data[begin.start() : mark.end()])
+            begin = None
 
 
 def certificate_of(block: Block) -> x509.Certificate:
@@ -108,10 +180,10 @@ def _load(block: Block) -> x509.Certificate:
         der = base64.b64decode(body, validate=True)
     except binascii.Error as error:
         raise ValueError("damaged base64") from error
-    return x509.load_der_x509_certificate(der[: _element_length(der)])
+    return x509.load_der_x509_certificate(der[: element_length(der)])
 
 
-def _element_length(der: bytes) -> int:
+def element_length(der: bytes) -> int:
     """Length in bytes of the first DER element, header included (X.690 §8.1.3)."""
     if len(der) < 2:
         raise ValueError("no DER element")

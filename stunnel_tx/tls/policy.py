@@ -173,7 +173,8 @@ class TLSPolicy:
     one of them must be settled on. With ``redirect`` a server lets peers in that fail
     verification, and tells them apart. ``options_set`` and
     ``options_clear`` are OpenSSL option masks. ``server_name`` is what a client sends as SNI,
-    ``None`` for nothing. ``session_timeout`` is in seconds.
+    ``None`` for nothing. ``session_timeout`` is in seconds, 0 for no limit. ``commanded`` names
+    the fields that come from a ``config`` command, for messages.
 
     Raises ``ValueError`` when a value is out of range.
     """
@@ -206,6 +207,7 @@ class TLSPolicy:
     alpn: tuple[bytes, ...] = ()
     alpn_required: bool = False
     redirect: bool = False
+    commanded: frozenset[str] = frozenset()
 
     def __attrs_post_init__(self) -> None:
         self._check_names()

@@ -11,8 +11,12 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import define
+
 from stunnel_tx.telemetry.events import SESSION_RESUMING
+from stunnel_tx.tls.binding.contexts import session_reused
 from stunnel_tx.tls.binding.sessions import session_id
+from stunnel_tx.tls.session_periods import TrustEnds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +34,23 @@ MAX_TARGETS: Final = 256
 MAX_PEERS: Final = 20480
 
 
+@define
+class _Offer:
+    """What is known of one connection: its target, and when its peer was fully verified.
+
+    ``begun`` is when its handshake began, ``since`` the same of the session it was offered.
+    """
+
+    target: str
+    begun: float
+    since: float | None = None
+
+
 class SessionCache:
     """The newest session of each target of one client service, for *lifetime* seconds.
+
+    They are counted from the handshake in which the server was fully verified: a session that
+    came out of a resumed one has the age of that. At each of *ends* all of them are given up.
 
     A target without a session of its own is offered that of the last one: servers behind one
     name often share their keys, and one that does not will just not resume. TLS 1.3 sends its
@@ -44,65 +63,77 @@ class SessionCache:
         lifetime: float,
         now: Callable[[], float] = time.monotonic,
         size: int = MAX_TARGETS,
+        ends: TrustEnds | None = None,
     ) -> None:
         self._lifetime = lifetime
+        self._ends = ends or TrustEnds()
+        self._floor = float("-inf")
         self._now = now
         self._size = size
         self._kept: dict[str, tuple[float, SSL.Session]] = {}
         self._newest: dict[str, weakref.ref[SSL.Connection]] = {}
-        self._offered: weakref.WeakKeyDictionary[SSL.Connection, str] = weakref.WeakKeyDictionary()
+        self._offered: weakref.WeakKeyDictionary[SSL.Connection, _Offer] = (
+            weakref.WeakKeyDictionary()
+        )
         self._last = ""
 
     def offer(self, connection: SSL.Connection, target: str, scope: Scope) -> None:
         """Have *connection*, before its handshake, resume a session with *target*."""
-        self._offered[connection] = target
-        session = self._find(target) or self._find(self._last)
-        if session is None:
+        now = self._now()
+        if self._ends.passed():
+            self._floor = now
+        offer = self._offered[connection] = _Offer(target, now)
+        found = self._find(target) or self._find(self._last)
+        if found is None:
             return
+        offer.since, session = found
         connection.set_session(session)
         if scope.enabled(SESSION_RESUMING.level):
             scope(SESSION_RESUMING, (session_id(session) or b"").hex().upper())
 
     def accepted(self, connection: SSL.Connection) -> None:
         """The verdict about the peer is in: its session may be used again."""
-        target = self._offered.get(connection)
-        if target is not None:
-            self._newest.pop(target, None)
-            self._newest[target] = weakref.ref(connection)
+        offer = self._offered.get(connection)
+        if offer is not None:
+            self._newest.pop(offer.target, None)
+            self._newest[offer.target] = weakref.ref(connection)
             self._trim(self._newest)
 
     def release(self, connection: SSL.Connection) -> None:
         """Keep the session of *connection*, which is about to go, where it was accepted."""
-        target = self._offered.pop(connection, None)
-        if target is None:
+        offer = self._offered.pop(connection, None)
+        if offer is None:
             return
-        newest = self._newest.get(target)
+        newest = self._newest.get(offer.target)
         if newest is not None and newest() is connection:
-            del self._newest[target]
-            self._keep(target, connection)
+            del self._newest[offer.target]
+            self._keep(offer, connection)
 
-    def _find(self, target: str) -> SSL.Session | None:
+    def _find(self, target: str) -> tuple[float, SSL.Session] | None:
         newest = self._newest.get(target)
         connection = newest() if newest is not None else None
         if connection is not None:
-            self._keep(target, connection)
+            self._keep(self._offered[connection], connection)
         kept = self._kept.get(target)
         if kept is None:
             return None
-        since, session = kept
-        if self._now() - since > self._lifetime:
+        since, _ = kept
+        if since < self._floor or self._now() - since > self._lifetime:
             del self._kept[target]
             return None
-        return session
+        return kept
 
-    def _keep(self, target: str, connection: SSL.Connection) -> None:
+    def _keep(self, offer: _Offer, connection: SSL.Connection) -> None:
         session = connection.get_session()
         # None: nobody can tell; OpenSSL ignores a session that cannot be resumed.
         if session is None or session_id(session) == b"":
             return
-        self._kept.pop(target, None)
-        self._kept[target] = (self._now(), session)
-        self._last = target
+        since = offer.begun
+        if offer.since is not None and session_reused(connection) is not False:
+            since = offer.since
+        self._kept.pop(offer.target, None)
+        self._kept[offer.target] = (since, session)
+        self._last = offer.target
         self._trim(self._kept)
 
     def _trim(self, entries: dict[str, Any]) -> None:

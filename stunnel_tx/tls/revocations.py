@@ -2,7 +2,8 @@
 
 In a full handshake OpenSSL looks certificates up by itself. In a resumed one nobody does, so
 the leaf is looked up here, in the lists as they were when the context was built. Where the whole
-chain matters no session is resumed.
+chain matters no session is resumed, and none is when one of the lists has ended since
+(:mod:`stunnel_tx.tls.session_periods`).
 """
 
 from __future__ import annotations
@@ -45,13 +46,21 @@ class Revocations:
     ) -> None:
         self.lists = lists
         self._final = final
+        known = (*lists, *more)
+        found = (each.next_update_utc for each in known)
+        self._ends = tuple(each for each in found if each is not None)
         self._newest: dict[bytes, x509.CertificateRevocationList] = {}
         self._serials: dict[bytes, frozenset[int]] = {}
-        for each in (*lists, *more):
+        for each in known:
             issuer = each.issuer.public_bytes()
             other = self._newest.get(issuer)
             if other is None or other.last_update_utc < each.last_update_utc:
                 self._newest[issuer] = each
+
+    @property
+    def ends(self) -> tuple[datetime, ...]:
+        """When each list is out of date."""
+        return self._ends
 
     def problem(self, issuer: bytes, serial: int, now: datetime) -> str:
         """What speaks against the certificate *serial* of *issuer* (a DER name); "" for nothing.

@@ -12,7 +12,7 @@ from attrs import frozen
 from stunnel_tx.errors import DeadlineExceeded, OperatingError, PeerRefused, Rejected
 from stunnel_tx.negotiation.destinations import Unresolved, canonical
 from stunnel_tx.telemetry import events
-from stunnel_tx.tunnel.destination import MAX_TARGETS, SocketAddress, report_failure
+from stunnel_tx.tunnel.destination import MAX_TARGETS, Reported, SocketAddress, report_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,6 +74,8 @@ class Chooser:
         for address in allowed:
             try:
                 return await self.connector.open(task, address, scope)
+            except Reported as error:
+                last = error
             except (OSError, DeadlineExceeded) as error:
                 if isinstance(error, DeadlineExceeded) and error.option != "TIMEOUTconnect":
                     raise

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from OpenSSL.crypto import FILETYPE_ASN1, dump_certificate
 
 from stunnel_tx.negotiation.peer import Endpoint, Session
 from stunnel_tx.negotiation.proxy_extensions import session_tlvs
@@ -18,15 +19,23 @@ from stunnel_tx.tunnel.sockets import address_text
 if TYPE_CHECKING:
     import socket
 
-    from cryptography.x509 import Certificate
     from OpenSSL import SSL
+    from OpenSSL.crypto import X509
 
     from stunnel_tx.negotiation.proxy_header import Header
     from stunnel_tx.telemetry.log import Scope
     from stunnel_tx.tls.handshake import TLSContext
     from stunnel_tx.tunnel.task import Task
 
-__all__ = ["endpoint", "local_end", "receive_header", "remote_end", "send_header", "session_of"]
+__all__ = [
+    "end_text",
+    "endpoint",
+    "local_end",
+    "receive_header",
+    "remote_end",
+    "send_header",
+    "session_of",
+]
 
 
 def endpoint(address: Any) -> Endpoint | None:
@@ -35,6 +44,17 @@ def endpoint(address: Any) -> Endpoint | None:
         return Endpoint(str(address[0]), int(address[1]))
     text = address_text(address) if address else ""
     return Endpoint(text) if text else None
+
+
+def end_text(end: Endpoint) -> str:
+    """*end* as log lines show it; a UNIX path, or its absence, has no port."""
+    if end.port:
+        return address_text((end.host, end.port))
+    try:
+        ip_address(end.host)
+    except ValueError:
+        return address_text(end.host)
+    return address_text((end.host, end.port))
 
 
 def local_end(sock: socket.socket) -> Endpoint | None:
@@ -57,27 +77,27 @@ def session_of(tls: TLSContext, connection: SSL.Connection) -> Session:
     """What TLS settled on *connection*, whose verdict is in."""
     facts = tls.facts(connection)
     peer = connection.get_peer_certificate()
-    certificate = None if peer is None else peer.to_cryptography()
     return Session(
         version=facts.version,
         cipher=facts.cipher,
         server_name=facts.server_name,
         alpn=connection.get_alpn_proto_negotiated() or None,
-        certificate=None if certificate is None else certificate.public_bytes(Encoding.DER),
-        common_name=None if certificate is None else _common_name(certificate),
+        certificate=None if peer is None else dump_certificate(FILETYPE_ASN1, peer),
+        common_name=None if peer is None else _common_name(peer),
         # The verdict has been given, so a certificate that is judged at all has passed.
-        verified=certificate is not None and tls.policy.verification.evaluates,
+        verified=peer is not None and tls.policy.verification.evaluates,
         resumed=bool(session_reused(connection)),
     )
 
 
-def _common_name(certificate: Certificate) -> str | None:
+def _common_name(certificate: X509) -> str | None:
     """The first common name, or None where there is none or the subject cannot be read."""
     try:
-        for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
+        subject = certificate.to_cryptography().subject
+        for attribute in subject.get_attributes_for_oid(NameOID.COMMON_NAME):
             if isinstance(attribute.value, str):
                 return attribute.value
-    except ValueError:
+    except Exception:  # noqa: BLE001 - OpenSSL accepts what this parser raises anything for
         return None
     return None
 
@@ -90,8 +110,7 @@ async def receive_header(task: Task, sock: socket.socket, scope: Scope) -> Heade
     """
     header = await read_header(PlainPeer(task, sock, "local"))
     source = header.source
-    shown = "unknown" if source is None else f"{source.host}:{source.port}"
-    scope(events.PROXY_HEADER, header.version, shown)
+    scope(events.PROXY_HEADER, header.version, "unknown" if source is None else end_text(source))
     return header
 
 

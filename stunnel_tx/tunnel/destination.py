@@ -54,19 +54,33 @@ class Resolver(Protocol):
         """All addresses; raises :class:`~stunnel_tx.errors.StunnelTxError` for none."""
 
 
+class Reported(StunnelTxError):
+    """A failure that has its log *lines* already."""
+
+    def __init__(self, text: str, lines: int) -> None:
+        self.lines = lines
+        super().__init__(text)
+
+
 @frozen
 class Connector:
-    """How outgoing sockets are made: options, source address, and TIMEOUTconnect in seconds."""
+    """How outgoing sockets are made: options, source addresses, and TIMEOUTconnect in seconds.
+
+    Of the *sources* that of the target's family is bound to; with some and none of that family,
+    the target cannot be connected.
+    """
 
     options: tuple[OptionSetting, ...]
     timeout: float
-    source: str | None = None
+    sources: tuple[SocketAddress, ...] = ()
 
     async def open(self, task: Task, target: SocketAddress, scope: Scope) -> socket.socket:
         """Connect to *target*.
 
-        Raises :class:`OSError`, or :class:`~stunnel_tx.errors.DeadlineExceeded`.
+        Raises :class:`OSError`, :class:`~stunnel_tx.errors.DeadlineExceeded`, or
+        :class:`Reported` for a family that there is no source address of.
         """
+        source = self._source(target, scope)
         scope(events.CONNECTING, target)
         sock = socket.socket(target.family, socket.SOCK_STREAM | _NON_BLOCKING)
         try:
@@ -74,8 +88,8 @@ class Connector:
                 sock.setblocking(False)
             if is_inet(target.family):
                 apply_options(sock, self.options, scope, "remote")
-                if self.source is not None:
-                    sock.bind((self.source, 0))
+                if source is not None:
+                    sock.bind(source.address)
             code = _begin(sock, target.address)
             if code in _UNDER_WAY:
                 with task.limit("TIMEOUTconnect", self.timeout):
@@ -86,6 +100,21 @@ class Connector:
             raise
         scope(events.CONNECTED, target)
         return sock
+
+    def reaches(self, target: Target) -> bool:
+        """False for an address that none of the sources can connect to."""
+        if not isinstance(target, AddressTarget) or not is_inet(target.address.family):
+            return True
+        return any(source.family == target.address.family for source in self.sources)
+
+    def _source(self, target: SocketAddress, scope: Scope) -> SocketAddress | None:
+        if not self.sources or not is_inet(target.family):
+            return None
+        for source in self.sources:
+            if source.family == target.family:
+                return source
+        scope(events.NO_SOURCE, target)
+        raise Reported("'local' has no address of the target's family", lines=0)
 
 
 _NON_BLOCKING: Final = getattr(socket, "SOCK_NONBLOCK", 0)
@@ -161,22 +190,18 @@ class NameTarget:
             scope(events.RESOLVE_FAILED, self.host, error)
             raise Reported(str(error), lines=1) from error
         last: Exception = PeerRefused("No remote host resolved")
+        lines = 0
         addresses = found[:MAX_TARGETS]
         for address in addresses:
             try:
                 return await connector.open(task, address, scope)
+            except Reported as error:
+                last = error
             except (OSError, DeadlineExceeded) as error:
                 report_failure(scope, address, error)
                 last = error
-        raise Reported(str(last), lines=len(addresses)) from last
-
-
-class Reported(StunnelTxError):
-    """A failure that has its log *lines* already."""
-
-    def __init__(self, text: str, lines: int) -> None:
-        self.lines = lines
-        super().__init__(text)
+                lines += 1
+        raise Reported(str(last), lines) from last
 
 
 def report_failure(scope: Scope, target: object, error: Exception) -> None:

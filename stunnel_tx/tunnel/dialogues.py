@@ -27,13 +27,14 @@ from stunnel_tx.negotiation.proxy_senders import Senders
 from stunnel_tx.negotiation.stages import Stages
 from stunnel_tx.telemetry.levels import ERR
 from stunnel_tx.tunnel.conversations import (
+    end_text,
     local_end,
     receive_header,
     remote_end,
     send_header,
     session_of,
 )
-from stunnel_tx.tunnel.peers import Allowance, PlainPeer, TLSPeer, part
+from stunnel_tx.tunnel.peers import Allowance, PlainPeer, TLSPeer, next_speaker, part
 from stunnel_tx.tunnel.task import Cancelled
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from stunnel_tx.tls.handshake import TLSContext
     from stunnel_tx.tunnel.chosen import Chooser
     from stunnel_tx.tunnel.destination import Destination
-    from stunnel_tx.tunnel.task import Task
+    from stunnel_tx.tunnel.task import Limit, Task
 
 __all__ = ["Dialogues", "NegotiationPolicy"]
 
@@ -71,9 +72,12 @@ class NegotiationPolicy:
     send_proxy: int = 0
     accept_proxy: Senders = field(factory=Senders)
 
-    def begin(self, task: Task, sock: socket.socket, scope: Scope) -> Dialogues:
-        """The negotiation of one tunnel, whose accepted connection is *sock*."""
-        return Dialogues(task, self, sock, scope)
+    def begin(self, task: Task, sock: socket.socket, scope: Scope, limit: Limit) -> Dialogues:
+        """The negotiation of one tunnel, whose accepted connection is *sock*.
+
+        *limit* is the deadline of all of it.
+        """
+        return Dialogues(task, self, sock, scope, limit)
 
 
 #: Nothing is said.
@@ -104,6 +108,18 @@ async def _resolve(chooser: Chooser, task: Task, notes: _Notes, host: str) -> Se
         raise
 
 
+async def _listen(
+    task: Task,
+    limit: Limit,
+    idle: float,
+    local: PlainPeer | TLSPeer,
+    remote: PlainPeer | TLSPeer,
+) -> PlainPeer | TLSPeer:
+    """Whoever speaks next, within *idle* seconds; meanwhile the time of *limit* does not run."""
+    with limit.pause(), task.limit("TIMEOUTidle", idle):
+        return await next_speaker(task, local, remote)
+
+
 class Dialogues:
     """See the module's docstring. Deadlines are the tunnel's affair.
 
@@ -111,9 +127,15 @@ class Dialogues:
     """
 
     def __init__(
-        self, task: Task, policy: NegotiationPolicy, sock: socket.socket, scope: Scope
+        self,
+        task: Task,
+        policy: NegotiationPolicy,
+        sock: socket.socket,
+        scope: Scope,
+        limit: Limit,
     ) -> None:
         self._task = task
+        self._limit = limit
         self._policy = policy
         self._notes = notes = _Notes(scope)
         self._local = sock
@@ -123,13 +145,14 @@ class Dialogues:
         self._mute = False
         self.shaking = False
         self._local_peer: PlainPeer | TLSPeer = PlainPeer(task, sock, "local", self._allowances[0])
+        self._remote_peer: PlainPeer | TLSPeer | None = None
         self.conversation = Conversation(
             local=self._local_peer,
             remote=None,
             options=policy.options,
             note=notes,
-            source=remote_end(sock),
-            target=local_end(sock),
+            source=partial(remote_end, sock),
+            target=partial(local_end, sock),
             resolve=self._look_up(),
         )
 
@@ -144,14 +167,27 @@ class Dialogues:
         return self._notes.reported
 
     @property
+    def heard(self) -> bool:
+        """True when something was read inside TLS: a relay has to start eager."""
+        peers = self._local_peer, self._remote_peer
+        return any(isinstance(peer, TLSPeer) and peer.heard for peer in peers)
+
+    @property
+    def prompted(self) -> bool:
+        """True when a client that is to start TLS has been told so."""
+        return self._local_peer.sent > 0
+
+    @property
     def finished(self) -> bool:
         """True when a dialogue has said everything: close both sides with FIN."""
         return self.conversation.finished
 
     def switch(self, policy: NegotiationPolicy | None, scope: Scope) -> None:
         """The client has turned out to be for another service, or for none with a protocol."""
-        self._policy = SILENCE if policy is None else policy
         self._notes.scope = scope
+        if policy is self._policy:
+            return
+        self._policy = SILENCE if policy is None else policy
         self.conversation.options = self._policy.options
         self.conversation.resolve = self._look_up()
 
@@ -159,16 +195,19 @@ class Dialogues:
         chooser = self._policy.chooser
         return None if chooser is None else partial(_resolve, chooser, self._task, self._notes)
 
-    async def introduced(self) -> None:
+    async def introduced(self) -> str:
         """Right after accept: the PROXY header of a listed peer.
 
-        From here on the client is whoever the header names.
+        From here on the client is whoever the header names: the address for the log, or nothing.
         """
         conversation = self.conversation
-        if self._policy.accept_proxy.include(conversation.source):
+        senders = self._policy.accept_proxy
+        if senders.any and senders.include(conversation.source):
             header = await receive_header(self._task, self._local, self._notes.scope)
             if header.source is not None:
                 conversation.source, conversation.target = header.source, header.target
+                return end_text(header.source)
+        return ""
 
     async def opened(self) -> None:
         """The early stage."""
@@ -198,8 +237,9 @@ class Dialogues:
         """Right after connect, before any other byte on *remote*: our own PROXY header."""
         conversation = self.conversation
         self._remote = remote
-        conversation.remote = PlainPeer(self._task, remote, "remote", self._allowances[1])
-        conversation.bound = local_end(remote)
+        self._remote_peer = PlainPeer(self._task, remote, "remote", self._allowances[1])
+        conversation.remote = self._remote_peer
+        conversation.bound = partial(local_end, remote)
         version = self._policy.send_proxy
         if version:
             ends = conversation.source, conversation.target
@@ -209,9 +249,14 @@ class Dialogues:
         """The middle stage."""
         await self._say(self._policy.stages.middle)
 
-    async def late(self) -> None:
-        """The late stage; a relay after it has to start eager."""
-        await self._say(self._policy.stages.late)
+    async def late(self, idle: float) -> None:
+        """The late stage. *idle* is TIMEOUTidle, in seconds."""
+        dialogue, remote = self._policy.stages.late, self._remote_peer
+        if dialogue is not None and remote is not None:
+            self.conversation.listen = partial(
+                _listen, self._task, self._limit, idle, self._local_peer, remote
+            )
+            await self._say(dialogue)
 
     def encrypting(self, *, local: bool) -> None:
         """A handshake begins: a *local* side hears nothing from us until it is over.
@@ -249,10 +294,13 @@ class Dialogues:
                 self._task, connection, self._local, "local", self._allowances[0]
             )
             conversation.local = self._local_peer
+            # What it was told in clear was that TLS comes now; here it can be told anything.
+            conversation.refused, conversation.inside_tls = False, True
         elif self._remote is not None:
-            conversation.remote = TLSPeer(
+            self._remote_peer = TLSPeer(
                 self._task, connection, self._remote, "remote", self._allowances[1]
             )
+            conversation.remote = self._remote_peer
 
     async def failed(self, error: Exception) -> bool:
         """Tell the local side why there is no connection, as far as it can understand it.

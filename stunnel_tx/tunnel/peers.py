@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from OpenSSL import SSL
 
 from stunnel_tx.errors import DeadlineExceeded, LimitExceeded, PeerClosed, ProtocolViolation
-from stunnel_tx.negotiation.framing import Line, find_line
+from stunnel_tx.negotiation.framing import find_line
 from stunnel_tx.negotiation.limits import BYTES, LINE, LINES
 from stunnel_tx.relay.loop import READ, WRITE
 from stunnel_tx.tls.faults import explain
@@ -23,12 +23,9 @@ from stunnel_tx.tls.faults import explain
 if TYPE_CHECKING:
     from stunnel_tx.tunnel.task import Task
 
-__all__ = ["Allowance", "PlainPeer", "TLSPeer", "part"]
+__all__ = ["Allowance", "PlainPeer", "TLSPeer", "next_speaker", "part"]
 
-#: Names the bound of :meth:`spoken`, which is no option, in the error that ends it.
-_SPOKEN: Final = "implicit TLS wait"
-
-#: Names the bound of :func:`part` likewise.
+#: Names the bound of :func:`part`, which is no option, in the error that ends it.
 _PARTING: Final = "parting"
 
 #: Seconds a refused peer has to read its refusal and close.
@@ -96,12 +93,12 @@ class _Peer(ABC):
         held = b""
         while True:
             seen = await self._receive(limit - len(held), socket.MSG_PEEK)
-            found = find_line(held + seen, limit)
-            fresh = found.size - len(held)
+            text, size = find_line(held + seen, limit)
+            fresh = size - len(held)
             self._allowance.take(fresh)
             held += await self._take(fresh)
-            if isinstance(found, Line):
-                return found.text
+            if text is not None:
+                return text
 
     async def read_exactly(self, count: int) -> bytes:
         """See :class:`~stunnel_tx.negotiation.peer.Peer`."""
@@ -116,13 +113,19 @@ class _Peer(ABC):
 
     async def spoken(self, within: float) -> bytes:
         """See :class:`~stunnel_tx.negotiation.peer.Peer`."""
-        try:
-            with self._task.limit(_SPOKEN, within):
-                return await self.peek(1)
-        except DeadlineExceeded as error:
-            if error.option != _SPOKEN:
-                raise
-            return b""
+        while self.silent():
+            if not await self._task.ready_within(self.fd, READ, within):
+                return b""
+        return await self.peek(1)
+
+    @property
+    @abstractmethod
+    def fd(self) -> int:
+        """The descriptor to wait for."""
+
+    @abstractmethod
+    def silent(self) -> bool:
+        """True when there is nothing to read now, not even the end."""
 
     async def send(self, data: bytes) -> None:
         """See :class:`~stunnel_tx.negotiation.peer.Peer`."""
@@ -142,15 +145,42 @@ class _Peer(ABC):
 class PlainPeer(_Peer):
     """A peer on a connected, non-blocking stream socket (TCP, UNIX, or one of a pair)."""
 
-    __slots__ = ("socket",)
+    __slots__ = ("_prompted", "socket")
 
     def __init__(
         self, task: Task, sock: socket.socket, side: str, allowance: Allowance | None = None
     ) -> None:
         super().__init__(task, side, allowance)
         self.socket = sock
+        # Something was sent, and the answer cannot be there yet: looking for it is wasted.
+        self._prompted = False
+
+    @property
+    def fd(self) -> int:
+        """See :class:`_Peer`."""
+        return self.socket.fileno()
+
+    def silent(self) -> bool:
+        """See :class:`_Peer`."""
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            # Whoever reads next will find out.
+            return False
+        return False
+
+    async def spoken(self, within: float) -> bytes:
+        """See :class:`~stunnel_tx.negotiation.peer.Peer`; without a look in advance."""
+        if await self._task.ready_within(self.socket.fileno(), READ, within):
+            return await self.peek(1)
+        return b""
 
     async def _receive(self, count: int, flags: int = 0) -> bytes:
+        if self._prompted:
+            self._prompted = False
+            await self._task.ready(self.socket.fileno(), READ)
         while True:
             try:
                 data = self.socket.recv(count, flags)
@@ -164,6 +194,7 @@ class PlainPeer(_Peer):
             return data
 
     async def _send_some(self, data: memoryview) -> int:
+        self._prompted = True
         while True:
             try:
                 return self.socket.send(data)
@@ -176,11 +207,11 @@ class PlainPeer(_Peer):
 class TLSPeer(_Peer):
     """A peer inside TLS: an OpenSSL connection on a non-blocking socket, its handshake done.
 
-    A relay that follows has to be started *eager*: the rest of a record that was read in part
-    lies in OpenSSL and raises no readiness.
+    A relay that follows has to be started *eager* when this was ``heard``: the rest of a record
+    that was read in part lies in OpenSSL and raises no readiness.
     """
 
-    __slots__ = ("connection", "fd")
+    __slots__ = ("_fd", "connection", "heard")
 
     def __init__(
         self,
@@ -192,9 +223,29 @@ class TLSPeer(_Peer):
     ) -> None:
         super().__init__(task, side, allowance)
         self.connection = connection
-        self.fd = sock.fileno()
+        #: True once something was read, of whose record a rest may lie in OpenSSL.
+        self.heard = False
+        self._fd = sock.fileno()
+
+    @property
+    def fd(self) -> int:
+        """See :class:`_Peer`."""
+        return self._fd
+
+    def silent(self) -> bool:
+        """See :class:`_Peer`."""
+        self.heard = True
+        try:
+            self.connection.recv(1, socket.MSG_PEEK)
+        except SSL.WantReadError:
+            return True
+        except SSL.Error:
+            # Whoever reads next will find out.
+            return False
+        return False
 
     async def _receive(self, count: int, flags: int = 0) -> bytes:
+        self.heard = True
         while True:
             try:
                 return self.connection.recv(count, flags or None)
@@ -223,6 +274,17 @@ class TLSPeer(_Peer):
         else:
             text = f"the {self.side} side: {explain(error)}"
             raise ProtocolViolation(text) from error
+
+
+async def next_speaker(
+    task: Task, local: PlainPeer | TLSPeer, remote: PlainPeer | TLSPeer
+) -> PlainPeer | TLSPeer:
+    """Wait until one side has something to say, or to end; *remote* when both have."""
+    while True:
+        for peer in (remote, local):
+            if not peer.silent():
+                return peer
+        await task.first_ready((local.fd, remote.fd), READ)
 
 
 async def part(task: Task, sock: socket.socket, within: float = PARTING_WAIT) -> None:

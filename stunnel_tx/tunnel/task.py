@@ -6,6 +6,8 @@ handshake, and a deadline that can interrupt any wait.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from functools import partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +15,7 @@ from stunnel_tx.errors import DeadlineExceeded, StunnelTxError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
     from types import TracebackType
 
     from twisted.internet.defer import Deferred
@@ -32,6 +34,10 @@ class Cancelled(StunnelTxError):
 @coroutine
 def _suspended() -> Generator[None, Any, Any]:
     return (yield)
+
+
+def _nobody(_event: int) -> None:
+    """Called for an event that is not waited for any more."""
 
 
 class Limit:
@@ -62,6 +68,15 @@ class Limit:
             self._deadline.cancel()
             # They hold each other otherwise, and wait for the collector together.
             self._deadline = None
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """The time does not run inside a ``with`` block, and begins anew behind it."""
+        self.__exit__(None, None, None)
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def _expired(self) -> None:
         self._task.throw(DeadlineExceeded(self._option, self._seconds))
@@ -131,6 +146,36 @@ class Task:
             self._loop.forget(fd)
             raise
         return event
+
+    def _found(self, fd: int, _event: int) -> None:
+        self._step(fd)
+
+    async def ready_within(self, fd: int, interest: int, seconds: float) -> int:
+        """Like :meth:`ready`, or 0 when *fd* is not ready within so many *seconds*."""
+        self._loop.once(fd, interest, self._step)
+        deadline = self.deadlines.after(seconds, lambda: self._step(0))
+        try:
+            event: int = await _suspended()
+        except BaseException:
+            self._loop.forget(fd)
+            raise
+        finally:
+            deadline.cancel()
+        if not event:
+            # The kernel goes on watching: what comes next is mostly another wait for the same.
+            self._loop.once(fd, interest, _nobody)
+        return event
+
+    async def first_ready(self, fds: Sequence[int], interest: int) -> int:
+        """Wait until one of *fds* is ready for *interest*; which one it is."""
+        for each in fds:
+            self._loop.once(each, interest, partial(self._found, each))
+        try:
+            ready: int = await _suspended()
+        finally:
+            for each in fds:
+                self._loop.forget(each)
+        return ready
 
     def close(self, sock: socket.socket) -> None:
         """Close a socket that this task may have waited for."""

@@ -42,6 +42,7 @@ class Tunnel:
         "_announced",
         "_relay",
         "_remote",
+        "_reported",
         "_runtime",
         "_scope",
         "_socket",
@@ -75,6 +76,8 @@ class Tunnel:
         self._target = ""
         self._talks: Dialogues | None = None
         self._told = False
+        #: The id of the error that has its line; keeping the error itself would be a cycle.
+        self._reported = 0
         #: True when the peer is not authenticated and goes to the targets of ``redirect``.
         self.redirected = False
 
@@ -141,11 +144,14 @@ class Tunnel:
     async def _negotiate(self, policy: NegotiationPolicy) -> None:
         """The same with what the protocol has to say, all under one absolute deadline."""
         task = self._live_task()
-        self._talks = talks = policy.begin(task, self._socket, self._scope)
+        limit = task.limit("TIMEOUTbusy", self.policy.busy)
+        self._talks = talks = policy.begin(task, self._socket, self._scope, limit)
         try:
-            with task.limit("TIMEOUTbusy", self.policy.busy):
+            with limit:
                 await self._stages(talks)
         except Exception as error:
+            # Telling the local side takes its time.
+            self._report(error)
             self._told = await talks.failed(error)
             raise
         if talks.finished:
@@ -153,19 +159,17 @@ class Tunnel:
 
     async def _stages(self, talks: Dialogues) -> None:
         """Server mode without ``connects_first`` is the one that does not connect first."""
-        source = talks.conversation.source
-        await talks.introduced()
-        named = talks.conversation.source
-        if named is not None and named != source:
-            self.peer = address_text((named.host, named.port))
+        self.peer = await talks.introduced() or self.peer
         self._announce()
         await talks.opened()
-        steps = [self._connect, talks.middle, self._encrypt, talks.late]
+        steps = [self._connect, talks.middle, self._encrypt]
         if not (self.policy.client or talks.connects_first):
             steps[0], steps[2] = steps[2], steps[0]
         for step in steps:
             if not talks.finished:
                 await step()
+        if not talks.finished:
+            await talks.late(self.policy.relay.idle)
 
     async def _encrypt(self) -> None:
         """The handshake between two stages."""
@@ -176,7 +180,7 @@ class Tunnel:
         talks.encrypting(local=not client)
         task = self._live_task()
         if not client:
-            self._choose(await read_hello(task, sock), sock)
+            self._choose(await read_hello(task, sock, prompted=talks.prompted), sock)
             talks.switch(self.policy.negotiation, self._scope)
         await self._shake(task, sock)
         if self.redirected:
@@ -297,17 +301,30 @@ class Tunnel:
         )
         if runtime.established is not None:
             runtime.established(self)
-        # The rest of a record that a late stage has read from lies in OpenSSL.
-        self._relay.start(eager=talks is not None)
+        self._relay.start(eager=talks is not None and talks.heard)
 
     # --- ends ------------------------------------------------------------------------------
 
     def _failed(self, error: BaseException) -> None:
         """Log why set-up failed, close what is open."""
+        self._report(error)
+        self._talks = None
+        if self.connection is not None and not isinstance(error, (SSL.Error, Rejected)):
+            # Whatever else went wrong, the session is not to blame.
+            self.connection.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
+        reset = self.policy.relay.reset and not isinstance(error, Cancelled)
+        self._close_all(reset=reset)
+        self._ended(Outcome(reset and not self._told, reset, 0, 0, 0, failed=True))
+
+    def _report(self, error: BaseException) -> None:
+        """Log and count, once, why set-up failed."""
+        if self._reported == id(error):
+            return
+        self._reported = id(error)
         self._announce()
         scope, policy, counters = self._scope, self.policy, self._runtime.counters
         on_tls = events.TLS_CONNECT_ERROR if policy.client else events.TLS_ACCEPT_ERROR
-        talks, self._talks = self._talks, None
+        talks = self._talks
         if talks is not None and not talks.shaking and isinstance(error, StunnelTxError):
             self._negotiation_failed(error, reported=talks.reported)
         elif isinstance(error, SSL.Error):
@@ -325,12 +342,6 @@ class Tunnel:
             scope(on_tls, error, self.peer)
         elif not isinstance(error, StunnelTxError):
             self._runtime.fault(scope, "a tunnel", error)
-        if self.connection is not None and not isinstance(error, (SSL.Error, Rejected)):
-            # Whatever else went wrong, the session is not to blame.
-            self.connection.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
-        reset = policy.relay.reset and not isinstance(error, Cancelled)
-        self._close_all(reset=reset)
-        self._ended(Outcome(reset and not self._told, reset, 0, 0, 0, failed=True))
 
     def _negotiation_failed(self, error: StunnelTxError, *, reported: bool) -> None:
         """One line at an operator's level about what went wrong in a stage, or in between."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import threading
@@ -111,13 +112,15 @@ class FailureTests(SynchronousTestCase):
         """A connection that the program closes fails the run, whatever the others did."""
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
+        listener.settimeout(_SECONDS)
 
         def close_first() -> None:
-            listener.accept()[0].close()
+            with contextlib.suppress(TimeoutError):
+                listener.accept()[0].close()
 
-        thread = threading.Thread(target=close_first)
+        thread = threading.Thread(target=close_first, daemon=True)
         thread.start()
-        self.addCleanup(thread.join)
+        self.addCleanup(thread.join, _SECONDS)
         work = Work("download", listener.getsockname()[1], tls=False, size=10)
         with Generator(work) as generator:
             error = self.assertRaises(MeasurementFailed, generator.run, _SECONDS)

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks.certificates import make_certificates
+from benchmarks.certificates import make_certificates, make_named
 
 
 class CertificateTests(SynchronousTestCase):
@@ -25,3 +25,11 @@ class CertificateTests(SynchronousTestCase):
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
             certificate = x509.load_pem_x509_certificate(path.read_bytes())
             self.assertIsInstance(certificate.public_key(), kind)
+
+    def test_named(self) -> None:
+        """Each name has a file of its own, which is made once."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        two, three = make_named(directory, 2), make_named(directory, 3)
+        self.assertEqual(three[:2], two)
+        self.assertEqual(len({path.read_bytes() for _, path in three}), 3)

@@ -7,7 +7,7 @@ from pathlib import Path
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks.certificates import make_certificates
+from benchmarks.certificates import make_certificates, make_named
 from benchmarks.configurations import (
     Setting,
     haproxy_configuration,
@@ -21,6 +21,7 @@ from stunnel_tx.configuration.sources import file_source
 _SERVER = Setting(accept=20001, connect=20002, certificate=Path("ecdsa.pem"))
 _CLIENT = evolve(_SERVER, client=True)
 _MAIL = evolve(_SERVER, protocol="smtp")
+_NAMED = evolve(_SERVER, names=(("n0.example", Path("n0.pem")),))
 
 
 class StunnelTests(SynchronousTestCase):
@@ -36,6 +37,8 @@ class StunnelTests(SynchronousTestCase):
             path.write_text(stunnel_configuration(evolve(setting, client=client)))
             configuration = load(file_source(str(path)))
             self.assertEqual(len(configuration.services), 1)
+        path.write_text(stunnel_configuration(evolve(setting, names=make_named(directory, 3))))
+        self.assertEqual(len(load(file_source(str(path))).services), 4)
 
     def test_sides(self) -> None:
         """A server shows its certificate; a client needs none."""
@@ -69,8 +72,9 @@ class HaproxyTests(SynchronousTestCase):
 
     def test_protocol(self) -> None:
         """What it cannot do is said."""
-        with self.assertRaises(NotMeasurable):
-            haproxy_configuration(_MAIL)
+        for setting in (_MAIL, _NAMED):
+            with self.assertRaises(NotMeasurable):
+                haproxy_configuration(setting)
 
 
 class HitchTests(SynchronousTestCase):
@@ -91,6 +95,6 @@ class HitchTests(SynchronousTestCase):
 
     def test_not_measurable(self) -> None:
         """What it cannot do is said."""
-        for setting in (_CLIENT, _MAIL):
+        for setting in (_CLIENT, _MAIL, _NAMED):
             with self.assertRaises(NotMeasurable):
                 hitch_configuration(setting)

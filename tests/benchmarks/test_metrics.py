@@ -50,6 +50,7 @@ class ParseTests(SynchronousTestCase):
             "handshake-dsa",
             "client-handshake-rsa",
             "client-growth-10",
+            "client-names-10",
             "client-start",
             "starttls-ftp",
         ):

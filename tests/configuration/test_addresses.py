@@ -14,6 +14,7 @@ from stunnel_tx.configuration.addresses import (
     EndpointString,
     HostPort,
     UnixPath,
+    is_ip,
     parse_address,
     parse_host_port,
     parse_local,
@@ -169,3 +170,12 @@ class LocalTests(SynchronousTestCase):
     def test_no_port(self) -> None:
         """A port has no meaning there."""
         self.assertIn("without a port", self.assertRaises(InvalidValue, parse_local, "h:1").remedy)
+
+
+class KindTests(SynchronousTestCase):
+    """Addresses and names of hosts."""
+
+    def test_is_ip(self) -> None:
+        """Addresses of both kinds are, names are not."""
+        texts = ("192.0.2.1", "2001:db8::1", "name.example", "")
+        self.assertEqual([is_ip(text) for text in texts], [True, True, False, False])

@@ -131,6 +131,26 @@ class TLSTests(WarningCase):
         good = f"{SERVER}ciphers = ECDHE-RSA-AES128-GCM-SHA256:HIGH:!aNULL:!MD5:!RC4:-LOW\n"
         self.assertEqual(warnings(good), [])
 
+    def test_level_in_the_ciphers(self) -> None:
+        """A safe level in the list of ciphers makes up for an unsafe securityLevel."""
+        for line in ("ciphers = HIGH:@SECLEVEL=2", "config = CipherString:HIGH@SECLEVEL=3"):
+            self.assertEqual(warnings(f"{SERVER}securityLevel = 0\n{line}\n"), [])
+
+    def test_commands(self) -> None:
+        """What config commands let in is found like what options do, at its own line."""
+        for command, phrase in (
+            ("CipherString:NULL@SECLEVEL=0", "weak ciphers by NULL@SECLEVEL=0"),
+            ("CipherString:HIGH;@SECLEVEL=1", "weak ciphers by @SECLEVEL=1"),
+            ("MinProtocol:TLSv1", "RFC 8996"),
+            ("MaxProtocol:TLSv1.1", "RFC 8996"),
+            ("Options:ClientRenegotiation", "ALLOW_CLIENT_RENEGOTIATION"),
+            ("Options:-EncryptThenMac", "NO_ENCRYPT_THEN_MAC"),
+        ):
+            text = f"{SERVER}config = {command}\nconfig = Groups:P-256\n"
+            self.assert_warning(text, "f:5: config", phrase)
+        for command in ("CipherString:HIGH:!MD5", "MinProtocol:TLSv1.3", "MaxProtocol:None"):
+            self.assertEqual(warnings(f"{SERVER}config = {command}\n"), [])
+
     def test_flags(self) -> None:
         """Flags that switch protection off are named; cleared again, they are not."""
         line = "options = ALLOW_UNSAFE_LEGACY_RENEGOTIATION\n"
@@ -141,6 +161,10 @@ class TLSTests(WarningCase):
 
 class DebuggingTests(WarningCase):
     """What is for old peers, or for debugging only."""
+
+    def test_key_log(self) -> None:
+        """A key log gives everything away, which is said once."""
+        self.assert_warning(f"{SERVER}keyLog = keys\n", "f:5: keyLog: whoever reads keys")
 
     def test_old_profile(self) -> None:
         """The profile for old peers is called what it is."""

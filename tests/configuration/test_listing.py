@@ -81,6 +81,7 @@ class ListingTests(SynchronousTestCase):
         self.assertIn(
             "    SO_REUSEADDR        |       yes|       yes|    --    |       SO1", udp_table
         )
+        self.assertIn("(Remote SO_SNDBUF in server mode: 131072)", tcp_table)
         self.assertNotIn("UDP_GRO", tcp_table)
         self.assertNotIn("TCP_NODELAY", udp_table)
         self.assertNotIn("IP_TTL", tcp_table + udp_table)

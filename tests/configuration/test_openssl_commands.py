@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from stunnel_tx.configuration.openssl_commands import COMMANDS, Overrides, parse_command
+from stunnel_tx.configuration.openssl_commands import (
+    COMMANDS,
+    Overrides,
+    parse_command,
+    security_level_in,
+)
 from stunnel_tx.configuration.option_flags import OPTION_FLAGS, OptionFlags
 from stunnel_tx.configuration.values import InvalidValue
 
@@ -82,3 +87,24 @@ class TogetherTests(SynchronousTestCase):
     def test_nothing(self) -> None:
         """Without commands nothing is changed."""
         self.assertEqual(read(), Overrides())
+
+
+class ValueTests(SynchronousTestCase):
+    """What is read out of the parameters, and what follows from it."""
+
+    def test_security_level(self) -> None:
+        """The last level in a list of ciphers counts."""
+        for ciphers, level in (
+            ("HIGH", None),
+            ("HIGH:@SECLEVEL=3", 3),
+            ("HIGH@SECLEVEL=0", 0),
+            ("@SECLEVEL=1:HIGH:@seclevel=2", 2),
+            ("HIGH:@STRENGTH", None),
+        ):
+            self.assertEqual(security_level_in(ciphers), level, ciphers)
+
+    def test_bounds(self) -> None:
+        """A bound of a command replaces that of the options, none included."""
+        self.assertEqual(Overrides().bounds(1, 2), (1, 2))
+        self.assertEqual(Overrides(min_version=3).bounds(1, 2), (3, 2))
+        self.assertEqual(Overrides(max_version=0).bounds(1, 2), (1, 0))

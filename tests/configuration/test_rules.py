@@ -165,6 +165,23 @@ class VersionTests(RuleCase):
             text = f"{CLIENT}sslVersionMin = {low}\nsslVersionMax = {high}\n"
             self.assertEqual(self.complaints(text), [])
 
+    def test_range_of_commands(self) -> None:
+        """The bounds of config commands count instead of those of the options."""
+        for first, second in (
+            ("sslVersionMin = TLSv1.3", "config = MaxProtocol:TLSv1.2"),
+            ("sslVersionMax = TLSv1.2", "config = MinProtocol:TLSv1.3"),
+            ("config = MinProtocol:TLSv1.3", "config = MaxProtocol:TLSv1.2"),
+            ("tlsProfile = modern", "config = MaxProtocol:TLSv1.2"),
+        ):
+            text = f"{CLIENT}{first}\n{second}\n"
+            self.assert_complaint(text, "config: ", "Invalid protocol version range")
+        for first, second in (
+            ("sslVersionMin = TLSv1.3", "config = MinProtocol:TLSv1.2\nsslVersionMax = TLSv1.2"),
+            ("sslVersion = TLSv1.2", "config = MaxProtocol:None\nconfig = MinProtocol:TLSv1.3"),
+            ("tlsProfile = modern", "sslVersionMax = TLSv1.2\nconfig = MinProtocol:TLSv1.2"),
+        ):
+            self.assertEqual(self.complaints(f"{CLIENT}{first}\n{second}\n"), [])
+
 
 class RedirectTests(RuleCase):
     """The option redirect."""

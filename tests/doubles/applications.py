@@ -72,6 +72,11 @@ class ApplicationRig:
         self.application.bind()
         self.application.start()
 
+    def reload(self) -> None:
+        """Reload, and turn until that has ended."""
+        self.application.reload()
+        self.until(lambda: not self.application.reloading)
+
     def fds(self) -> list[int]:
         """The listening descriptors, in the order of the configuration."""
         return [each.fd for each in self.application._listeners or ()]

@@ -79,7 +79,10 @@ class Issued:
 
 
 class Authority:
-    """A root, or with *parent* an intermediate, that issues certificates."""
+    """A root, or with *parent* an intermediate, that issues certificates.
+
+    It outlasts what it issues, and nobody warns of its end, unless told *until* when it is good.
+    """
 
     def __init__(
         self,
@@ -87,12 +90,13 @@ class Authority:
         *,
         parent: Authority | None = None,
         key: Key | None = None,
+        until: datetime = NOW + 400 * DAY,
     ) -> None:
         self._parent = parent
         if parent is None:
-            self.issued = self_signed(name, key=key, ca=True)
+            self.issued = self_signed(name, key=key, ca=True, not_after=until)
         else:
-            self.issued = parent.issue(name, key=key, ca=True)
+            self.issued = parent.issue(name, key=key, ca=True, not_after=until)
         self.cert = self.issued.cert
         self.key = self.issued.key
 

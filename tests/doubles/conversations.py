@@ -15,7 +15,7 @@ import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stunnel_tx.errors import DeadlineExceeded, LimitExceeded, PeerClosed
-from stunnel_tx.negotiation.framing import Line, find_line
+from stunnel_tx.negotiation.framing import find_line
 from stunnel_tx.negotiation.limits import BYTES, LINE, LINES
 from stunnel_tx.negotiation.peer import Conversation, NegotiationOptions, Peer
 
@@ -105,11 +105,11 @@ class ScriptedPeer:
         if self._lines >= LINES:
             raise LimitExceeded("lines in a negotiation", LINES)
         while True:
-            line = find_line(self._buffer, limit)
-            if isinstance(line, Line):
+            text, size = find_line(self._buffer, limit)
+            if text is not None:
                 self._lines += 1
-                self._consume(line.size)
-                return line.text
+                self._consume(size)
+                return text
             self._arrive()
 
     async def read_exactly(self, count: int) -> bytes:
@@ -139,6 +139,11 @@ class ScriptedPeer:
         if self.deaf:
             raise PeerClosed("the peer closed the connection")
         self.sent += data
+
+    @property
+    def speaks(self) -> bool:
+        """True when there is something to read."""
+        return bool(self._buffer) or self._available()
 
     @property
     def _buffer(self) -> bytes:
@@ -187,7 +192,15 @@ def conversation(
     note: Notes | None = None,
     **fields: Any,
 ) -> Conversation:
-    """A conversation between doubles; *fields* are further fields of it."""
+    """A conversation between doubles; *fields* are further fields of it.
+
+    Of two sides that have something to say the remote one is heard, as with the real driver.
+    """
+
+    async def listen() -> Peer:
+        return remote if isinstance(remote, ScriptedPeer) and remote.speaks else local
+
+    fields.setdefault("listen", listen)
     return Conversation(
         local=local,
         remote=remote,

@@ -55,6 +55,9 @@ class PolledLoop:
             poll.register(fd, interest)
         events = poll.poll(patience)
         for fd, event in events:
+            if fd not in self._waiting:
+                # The one called before has forgotten it.
+                continue
             _, callback = self._waiting.pop(fd)
             self.calls += 1
             callback(event)

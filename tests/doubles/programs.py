@@ -13,6 +13,7 @@ from tests.doubles.recording import Recording
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from stunnel_tx.service.reloading import Prepare
     from stunnel_tx.telemetry.log import Log
 
 #: Nothing on disk, nothing in the system's log: what a test does not ask for.
@@ -103,10 +104,13 @@ class ScriptedProgram:
         """Have nothing to stop."""
         self._note("stop")
 
-    def reload(self) -> None:
-        """Take over ``next_configuration``."""
+    def reload(self, prepare: Prepare, /) -> None:
+        """Take over ``next_configuration`` and what *prepare* makes of it."""
         self._note("reload")
-        self.configuration = self.next_configuration
+        if self.configuration is not self.next_configuration:
+            change = prepare(self.next_configuration)
+            self.configuration = self.next_configuration
+            change.apply()
 
     def list_tunnels(self) -> None:
         """List no tunnels."""

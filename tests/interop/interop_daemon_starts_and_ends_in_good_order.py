@@ -47,6 +47,19 @@ class DaemonTests(Background):
         eventually(lambda: self.text().count("Configuration successful") == 2, "the reload")
         self.check_serves()
 
+    def test_closed_streams(self) -> None:
+        """Started without standard streams it serves, and ends when it is told to."""
+        path = self.write("daemon.conf", self.service(), self.head())
+        command = " ".join(self.command(path))
+        closed = ["sh", "-c", f"exec {command} <&- >&- 2>&-"]
+        self.patch(self, "command", lambda _path: closed)
+        self.assertEqual(self.launch(path).returncode, 0)
+        pid = int(self.pid_file.read_text(encoding="ascii"))
+        self.check_serves()
+        os.kill(pid, signal.SIGTERM)
+        eventually(lambda: not alive(pid), "the daemon ends")
+        self.assertIn("LOG5[main]: Terminated\n", self.text())
+
     def check_fails(self, sections: str, head: str, reason: str) -> None:
         """The command has exit status 1 and says *reason*; nothing is left behind."""
         done = self.launch(self.write("daemon.conf", sections, head))
@@ -182,15 +195,33 @@ class PrivilegesTests(Background):
     def test_reload_inside(self) -> None:
         """Where the jail has the files at the same path a reload works."""
         pid = self.check_jailed()
+        self.furnish()
+        os.kill(pid, signal.SIGHUP)
+        eventually(lambda: self.text().count("Configuration successful") == 2, self.text())
+        self.check_serves()
+        self.assertNotIn("Traceback", self.text())
+
+    def furnish(self) -> None:
+        """Put the configuration and its certificate into the jail, at their path outside."""
         inside = self.jail / str(self.directory).lstrip("/")
         inside.mkdir(parents=True)
         for name in ("daemon.conf", "server.pem"):
             shutil.copy(self.directory / name, inside / name)
             shutil.chown(inside / name, self.account.pw_uid)
+
+    def test_reload_brings_something_new(self) -> None:
+        """Protocols and endpoint strings that nobody has used before can be loaded no more."""
+        pid = self.check_jailed()
+        path = self.directory / "daemon.conf"
+        head, _, _ = path.read_text(encoding="utf-8").partition("[server]")
+        through = self.service().replace("connect = ", "connect = tcp:")
+        mail = f"[mail]\nclient = yes\nprotocol = smtp\naccept = 127.0.0.1:{free_port()}\n"
+        self.write("daemon.conf", f"{through}{mail}connect = 127.0.0.1:{self.port}\n", head)
+        self.furnish()
         os.kill(pid, signal.SIGHUP)
-        eventually(lambda: self.text().count("Configuration successful") == 2, self.text())
+        eventually(lambda: "Service [mail] (FD=" in self.text(), self.text())
         self.check_serves()
-        self.assertNotIn("Traceback", self.text())
+        self.assertNotIn("Internal error", self.text())
 
 
 class DescriptorTests(Stage):

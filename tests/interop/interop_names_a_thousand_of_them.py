@@ -1,8 +1,10 @@
-"""A thousand name-based services in one process: quick to start, small, and no slower."""
+"""A thousand name-based services in one process: all are served, small, and no slower.
+
+How long it takes to start is measured by ``python -m benchmarks --metrics names-1000``.
+"""
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from pathlib import Path
@@ -15,24 +17,22 @@ from tests.interop.stage import ENVIRONMENT, HEAD, STUNNEL_TX, Stage
 
 SERVICES = 1000
 
-#: Seconds from the start of the program to its first connection.
-START = 5.0
-
 #: Bytes a service may take.
 MEMORY = 150 * 1000
 
 #: Handshakes in one measurement, and measurements in turns.
 HANDSHAKES, ROUNDS = 100, 5
 
-#: What a handshake may cost compared with one of a single service; the machine is shared.
-NOISE = 1.3
+#: What a handshake may cost compared with one of a single service: far above what others on the
+#: machine make of it, far below what a walk through all names would cost.
+NOISE = 2.0
 
 
 class ThousandTests(Stage):
     """Half of the names are exact, half are patterns; each service has its own certificate."""
 
-    def run_services(self, number: int) -> tuple[int, int, float]:
-        """Process id, port and start time in seconds of a program with *number* names."""
+    def run_services(self, number: int) -> tuple[int, int]:
+        """Process id and port of a program with *number* names."""
         port = free_port()
         where = f"accept = 127.0.0.1:{port}\nconnect = 127.0.0.1:9"
         lines = [f"[server]\n{where}\ncert = @server.pem\n"]
@@ -44,19 +44,17 @@ class ThousandTests(Stage):
             section = f"[{name}]\nsni = server:{pattern}\nconnect = 127.0.0.1:9\ncert = {path}\n"
             lines.append(section)
         path = str(self.write(f"{number}.conf", "".join(lines), HEAD.replace("= 7", "= 4")))
-        started = time.monotonic()
         command = [*STUNNEL_TX, path]
         program = RealProgram(str(number), command, self.directory, environment=ENVIRONMENT)
         self.addCleanup(self.check_clean, program)
         eventually(lambda: answers(port), "the first connection")
-        return program.pid, port, time.monotonic() - started
+        return program.pid, port
 
     def handshakes(self, pid: int, port: int, names: list[str]) -> float:
-        """CPU seconds of process *pid* for some handshakes."""
+        """CPU seconds of process *pid* for a handshake with each of *names*."""
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         before = cpu(pid)
-        for number in range(HANDSHAKES):
-            name = names[number % len(names)]
+        for name in names:
             with socket.create_connection(("127.0.0.1", port)) as sock:
                 connection = SSL.Connection(context, sock)
                 connection.set_connect_state()
@@ -69,15 +67,15 @@ class ThousandTests(Stage):
         return cpu(pid) - before
 
     def test_thousand(self) -> None:
-        """Start, memory and CPU time of a handshake, against a program with one name."""
-        one_pid, one_port, _ = self.run_services(1)
-        pid, port, took = self.run_services(SERVICES)
-        self.assertLess(took, START)
+        """Each name gets its certificate; memory and CPU time are those of a program with one."""
+        one_pid, one_port = self.run_services(1)
+        pid, port = self.run_services(SERVICES)
         self.assertLess((memory(pid) - memory(one_pid)) / SERVICES, MEMORY)
         names = ["x." * (each % 2) + f"n{each}.example" for each in range(SERVICES)]
+        self.handshakes(pid, port, names)
         one, many = [], []
         for _ in range(ROUNDS):
-            one.append(self.handshakes(one_pid, one_port, names[:1]))
+            one.append(self.handshakes(one_pid, one_port, names[:1] * HANDSHAKES))
             many.append(self.handshakes(pid, port, names[-HANDSHAKES:]))
         self.assertLess(median(many), NOISE * median(one), (one, many))
 
@@ -89,6 +87,5 @@ def answers(port: int) -> bool:
 
 
 def cpu(pid: int) -> float:
-    """CPU seconds that process *pid* has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """CPU seconds that process *pid* has used, by its own clock (clock_getcpuclockid(3))."""
+    return time.clock_gettime((~pid << 3) | 2)

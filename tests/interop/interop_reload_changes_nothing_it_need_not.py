@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.doubles.backends import echo, plain
 from tests.doubles.real_programs import descriptors, eventually, free_port
 from tests.doubles.wire import TLSEnd, client_context, dial, exchange, refused
-from tests.interop.stage import Stage, port_of
+from tests.interop.stage import HEAD, Stage, port_of
 
 if TYPE_CHECKING:
     import socket
@@ -153,6 +153,31 @@ class ReloadTests(Stage):
             self.reload()
             self.assertRaises(ConnectionRefusedError, dial, extra)
         eventually(lambda: descriptors(self.far.pid) == before, "nothing is left open")
+
+    def test_overlapping_addresses(self) -> None:
+        """A service moves from one address to all of them and back, on the same port."""
+        one = self.sections(self.echo.port)
+        for sections in (one.replace("127.0.0.1:", "0.0.0.0:", 1), one):
+            with dial(self.port) as sock:
+                sock.sendall(b"before")
+                self.assertEqual(sock.recv(10), b"before")
+                self.rewrite(sections)
+                self.reload()
+                self.assertEqual(exchange(self.port, b"after"), b"after")
+                sock.sendall(b"still")
+                self.assertEqual(sock.recv(10), b"still")
+
+    def test_bad_log_file(self) -> None:
+        """A log file that cannot be opened: the services stay as they are, too."""
+        extra = free_port()
+        head = HEAD + "output = /nonexistent/stunnel.log\n"
+        text = self.sections(self.shout.port).replace(f":{self.fixed}", f":{extra}")
+        self.write("server.conf", text, head)
+        self.far.signal(signal.SIGHUP)
+        self.far.said(r"LOG3\[ui\]: Cannot open log file /nonexistent/stunnel\.log")
+        self.far.said(r"LOG3\[ui\]: Failed to reload the configuration file$")
+        self.assertEqual(exchange(self.port, b"as before"), b"as before")
+        self.assertRaises(ConnectionRefusedError, dial, extra)
 
     def test_new_certificate(self) -> None:
         """A renewed certificate is shown after the reload, and what it replaced is not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import cache
 from itertools import cycle
 
@@ -9,13 +10,20 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from stunnel_tx.errors import LimitExceeded, PeerRefused, ProtocolViolation
+from stunnel_tx.errors import LimitExceeded, PeerRefused, ProtocolViolation, StunnelTxError
 from stunnel_tx.negotiation.limits import LINES
 from stunnel_tx.negotiation.mysql_login import PlainClient, TLSClient, encrypt, log_in
 from stunnel_tx.negotiation.mysql_packets import Link, packet
 from tests.doubles.conversations import ScriptedPeer, run
+
+_SAID = st.one_of(
+    st.binary(max_size=3),
+    st.sampled_from([b"\x01\x04", b"\x01", b"\xfe", b"\xfesha256_password\0", b"\x02", b"p\0"]),
+)
 
 NONCE = b"NONCE123NONCE456789A"
 OK = b"\0\0\0\2\0\0\0"
@@ -173,12 +181,22 @@ class LoginTests(SynchronousTestCase):
         for answer, error in (
             (ERR, PeerRefused),
             (OK, PeerRefused),
+            (b"", PeerRefused),
+            (b"\x01", ProtocolViolation),
             (b"\x01nonsense", ProtocolViolation),
             (b"\x01" + ed, ProtocolViolation),
         ):
             login = Login([PASSWORD], [FULL, answer], tls_client=True)
             self.assertRaises(error, login.run)
             self.assertEqual((login.heard, login.told), ([b"\x02"], [FULL]))
+
+    @settings(deadline=None, max_examples=100)
+    @given(server=st.lists(_SAID, max_size=6), client=st.lists(_SAID, max_size=6))
+    def test_anything(self, server: list[bytes], client: list[bytes]) -> None:
+        """Whatever the packets hold, empty ones included, no error is a bug."""
+        for tls_client in (False, True):
+            with contextlib.suppress(StunnelTxError):
+                Login(client[:], server[:], tls_client=tls_client).run()
 
     def test_limits(self) -> None:
         """Endless rounds, empty packets, long passwords and odd nonces are refused."""

@@ -11,7 +11,6 @@ from stunnel_tx.negotiation.limits import LINES
 from stunnel_tx.negotiation.peer import NegotiationOptions
 from stunnel_tx.negotiation.replies import (
     called,
-    credentials,
     host_name,
     read_reply,
     shown,
@@ -131,13 +130,3 @@ class OptionTests(SynchronousTestCase):
         self.assertEqual(called(NegotiationOptions()), b"localhost")
         self.assertEqual(called(NegotiationOptions(host="mx.example.org")), b"mx.example.org")
         self.assertRaises(OperatingError, called, NegotiationOptions(host="a\r\nQUIT"))
-
-    def test_credentials(self) -> None:
-        """Both or none, in UTF-8, and no NUL."""
-        self.assertIsNone(credentials(NegotiationOptions(username="u")))
-        self.assertIsNone(credentials(NegotiationOptions(password="p")))
-        both = NegotiationOptions(username="ü", password="p")
-        self.assertEqual(credentials(both), (b"\xc3\xbc", b"p"))
-        nul = NegotiationOptions(username="u", password="p\0q")
-        error = self.assertRaises(OperatingError, credentials, nul)
-        self.assertNotIn("p\0q", str(error))

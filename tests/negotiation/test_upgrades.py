@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from stunnel_tx.errors import PeerClosed
+from stunnel_tx.errors import DeadlineExceeded, PeerClosed, ProtocolViolation
 from stunnel_tx.negotiation.upgrades import (
     go_ahead,
     implicit_tls,
     refusal,
+    request_refusal,
     taken_leave,
+    turning,
 )
 from tests.doubles.conversations import Notes, ScriptedPeer, conversation, run
 
@@ -45,6 +47,31 @@ class RefusalTests(SynchronousTestCase):
         gone = ScriptedPeer()
         run(refusal(b"no\r\n", implicit=True)(conversation(gone), PeerClosed("a")))
         self.assertEqual(gone.sent, b"")
+
+    def test_inside_tls(self) -> None:
+        """Inside TLS nobody is waited for, and what looks like a ClientHello is none."""
+        local = ScriptedPeer(b"\x16", eof=False)
+        talk = conversation(local, inside_tls=True)
+        run(refusal(b"no\r\n", implicit=True)(talk, PeerClosed("a")))
+        self.assertEqual((local.sent, local.waits), (b"no\r\n", 0))
+
+    def test_slow_request(self) -> None:
+        """A side that does not ask in time hears other words than one that asks wrongly."""
+        for error, heard in (
+            (DeadlineExceeded("TIMEOUTbusy", 1), b"slow"),
+            (ProtocolViolation("x"), b"wrong"),
+        ):
+            local = ScriptedPeer(eof=False)
+            run(request_refusal(b"wrong", b"slow")(conversation(local), error))
+            self.assertEqual(local.sent, heard)
+
+    def test_turning(self) -> None:
+        """TLS is where the client's part ends and the server's begins."""
+        refuse = turning(refusal(b"you"), refusal(b"it"))
+        for inside, heard in ((False, b"you"), (True, b"it")):
+            local = ScriptedPeer(eof=False)
+            run(refuse(conversation(local, inside_tls=inside), PeerClosed("x")))
+            self.assertEqual(local.sent, heard)
 
 
 class ImplicitTests(SynchronousTestCase):

@@ -219,9 +219,15 @@ class ServerTests(XMPPTests):
     def test_backend_down(self) -> None:
         """Inside TLS the error comes in a stream of its own; before, in the one that is open."""
         played = play(SERVER.early, header() + START_TLS)
-        self.assertEqual(refusal(SERVER, played.state), DOWN)
-        self.assertEqual(refusal(SERVER), error(b"remote-connection-failed", NAMELESS))
+        self.assertEqual(refusal(SERVER, played.state, inside_tls=True), DOWN)
+        nameless = error(b"remote-connection-failed", NAMELESS)
+        self.assertEqual(refusal(SERVER, inside_tls=True), nameless)
         self.assertEqual(refusal(CLIENT, heard()), DOWN)
+        self.assertEqual(refusal(CLIENT, heard(), slow=True), DOWN)
+
+    def test_slow_client(self) -> None:
+        """A client that does not speak in time is told that, not that a server is down."""
+        self.assertEqual(refusal(SERVER, slow=True), error(b"connection-timeout", NAMELESS))
 
 
 class ServersTests(XMPPTests):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from stunnel_tx.relay.deadlines import GRANULARITY, TOLERANCE, Deadline, Deadlines
+from stunnel_tx.relay.deadlines import FINE, GRANULARITY, TOLERANCE, Deadline, Deadlines
 
 WAITS = st.floats(min_value=0.0, max_value=100_000.0)
 
@@ -29,7 +29,8 @@ class TimeTests(SynchronousTestCase):
         clock, deadlines = started_at(start)
         fired: list[float] = []
         deadlines.after(seconds, lambda: fired.append(clock.seconds()))
-        latest = start + seconds + max(GRANULARITY, seconds * TOLERANCE)
+        late = max(GRANULARITY, seconds * TOLERANCE) if seconds >= 1 else FINE
+        latest = start + seconds + late
         clock.rightNow = start + seconds - 1e-3 if seconds > 1e-3 else start
         clock.advance(0)
         self.assertEqual(fired, [])
@@ -100,8 +101,8 @@ class CallbackTests(SynchronousTestCase):
 
         deadlines.after(0, again)
         for _ in range(8):
-            clock.advance(GRANULARITY)
-        self.assertEqual(fired, [GRANULARITY * n for n in range(1, 9)])
+            clock.advance(FINE)
+        self.assertEqual(fired, [FINE * n for n in range(1, 9)])
 
     def test_failing_callback(self) -> None:
         """What one callback raises takes no other deadline with it."""
@@ -149,6 +150,16 @@ class CostTests(SynchronousTestCase):
             deadlines.after(300, self._fail).cancel()
         self.assertEqual(len(deadlines), 0)
         self.assertLess(len(deadlines._buckets), 120)
+
+    def test_short_waits(self) -> None:
+        """Waits of a fraction of a second, and there are many of them, share few buckets."""
+        clock, deadlines = started_at(1e9)
+        most = 0
+        for _ in range(10_000):
+            clock.advance(0.001)
+            deadlines.after(0.2, self._fail).cancel()
+            most = max(most, len(deadlines._buckets))
+        self.assertLessEqual(most, 0.2 / FINE + 2)
 
     def _fail(self) -> None:
         raise AssertionError("cancelled, yet it fired")

@@ -68,6 +68,15 @@ class TableTests(SynchronousTestCase):
         lost = {before for before, event in TRANSITIONS if event is Event.LOST}
         self.assertEqual(lost, {State.OPEN, State.DRAINING, State.CLOSING})
 
+    def test_gone_sink_ends_its_flow(self) -> None:
+        """GONE is possible in the same states, and always the end."""
+        gone = {
+            before: after for (before, event), after in TRANSITIONS.items() if event is Event.GONE
+        }
+        self.assertEqual(
+            gone, dict.fromkeys((State.OPEN, State.DRAINING, State.CLOSING), State.DONE)
+        )
+
 
 class WaitingTests(SynchronousTestCase):
     """Which time-out applies."""
@@ -75,16 +84,26 @@ class WaitingTests(SynchronousTestCase):
     def test_responder_done(self) -> None:
         """Only once the answer is complete is the rest bounded by TIMEOUTclose."""
         for initiator in set(State) - {State.DONE}:
-            self.assertIs(waiting(initiator, State.DONE), Wait.CLOSE, initiator.name)
+            found = waiting(initiator, State.DONE, buffered=False)
+            self.assertIs(found, Wait.CLOSE, initiator.name)
 
     def test_initiator_done(self) -> None:
         """An initiator that has closed its direction may wait for its answer."""
         for responder in State:
-            self.assertIs(waiting(State.DONE, responder), Wait.IDLE, responder.name)
+            found = waiting(State.DONE, responder, buffered=False)
+            self.assertIs(found, Wait.IDLE, responder.name)
+
+    @settings(deadline=None, max_examples=50)
+    @given(st.sampled_from(list(State)), st.sampled_from(list(State)), st.booleans())
+    def test_close_needs_a_finished_side(
+        self, initiator: State, responder: State, buffered: bool
+    ) -> None:
+        """While neither direction is done, TIMEOUTidle applies."""
+        if State.DONE not in {initiator, responder}:
+            self.assertIs(waiting(initiator, responder, buffered=buffered), Wait.IDLE)
 
     @settings(deadline=None, max_examples=50)
     @given(st.sampled_from(list(State)), st.sampled_from(list(State)))
-    def test_close_needs_a_finished_side(self, initiator: State, responder: State) -> None:
-        """While neither direction is done, TIMEOUTidle applies."""
-        if State.DONE not in {initiator, responder}:
-            self.assertIs(waiting(initiator, responder), Wait.IDLE)
+    def test_buffered_bytes_are_not_cut(self, initiator: State, responder: State) -> None:
+        """While bytes wait for a slow reader, TIMEOUTclose never applies."""
+        self.assertIs(waiting(initiator, responder, buffered=True), Wait.IDLE)

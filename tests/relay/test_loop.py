@@ -263,7 +263,7 @@ class LoopTests:
 
         self.reactor.callLater(0.01, check)
         self.reactor.run(installSignalHandlers=False)
-        thread.join()
+        thread.join(5)
         self.assertEqual(set(ran), {"timer", "thread", "descriptor"})
         self.assertGreater(len(self.events), 10)
 

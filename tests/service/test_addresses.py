@@ -11,7 +11,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from stunnel_tx.configuration.addresses import HostPort, UnixPath
 from stunnel_tx.errors import OperatingError, StunnelTxError
 from stunnel_tx.service import addresses
-from stunnel_tx.service.addresses import RETRIES, ThreadResolver, fixed_address, look_up
+from stunnel_tx.service.addresses import (
+    PATIENCE,
+    RETRIES,
+    ThreadResolver,
+    fixed_address,
+    local_addresses,
+    look_up,
+)
 from stunnel_tx.tunnel.destination import SocketAddress
 from stunnel_tx.tunnel.task import Cancelled
 from tests.doubles.tasks import DrivenTask
@@ -80,6 +87,19 @@ class LookUpTests(SynchronousTestCase):
         error = self.assertRaises(OperatingError, look_up, "name.example", 443, pause=pauses.append)
         self.assertEqual((str(error), pauses), (again.strerror, [1.0] * RETRIES))
 
+    def test_temporary_failure_is_no_missing_network(self) -> None:
+        """Every attempt asks for the same families; a slow one is the last."""
+        again = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        resolver = self.scripted(again, again, [V4])
+        times = iter((0.0, 1.0, PATIENCE + 1))
+        error = self.assertRaises(
+            *(OperatingError, look_up, "name.example", 443),
+            pause=lambda _: None,
+            clock=lambda: next(times),
+        )
+        self.assertEqual(str(error), again.strerror)
+        self.assertEqual(resolver.flags, [socket.AI_ADDRCONFIG] * 2)
+
     def test_impossible_names(self) -> None:
         """What cannot even be asked for is an error of the operator's."""
         for host in ("a" * 80 + ".example", "..", "\0"):
@@ -98,6 +118,29 @@ class FixedTests(SynchronousTestCase):
         self.assertEqual(found, (SocketAddress(socket.AF_INET, ("127.0.0.1", 443)),))
 
 
+class LocalTests(SynchronousTestCase):
+    """``local``."""
+
+    def test_families(self) -> None:
+        """The first of each family, that of IPv4 first."""
+        other = (*V4[:4], ("192.0.2.9", 443))
+        self.patch(socket, "getaddrinfo", ScriptedResolver([V6, V4, other]))
+        found = local_addresses("name.example")
+        self.assertEqual([each.address[0] for each in found], ["192.0.2.1", "2001:db8::1"])
+        self.assertEqual(local_addresses(None), ())
+
+    def test_port(self) -> None:
+        """An address of the machine, and any port."""
+        self.assertEqual(local_addresses("127.0.0.2")[0].address, ("127.0.0.2", 0))
+
+    def test_unknown(self) -> None:
+        """A name that does not resolve is named, with the option."""
+        missing = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        self.patch(socket, "getaddrinfo", ScriptedResolver(missing, missing))
+        error = self.assertRaises(OperatingError, local_addresses, "nope.example")
+        self.assertTrue(str(error).startswith('local: Cannot resolve "nope.example": '))
+
+
 class ThreadResolverTests(SynchronousTestCase):
     """Look-ups that only the asking tunnel waits for."""
 
@@ -105,16 +148,15 @@ class ThreadResolverTests(SynchronousTestCase):
         self.deferred: Deferred[object] = Deferred()
         self.calls: list[tuple[object, ...]] = []
 
-        def defer(
-            _reactor: object, _pool: object, call: Callable[..., object], *rest: object
-        ) -> Any:
-            self.calls.append((call, *rest))
-            return self.deferred
-
-        self.patch(addresses, "deferToThreadPool", defer)
+        self.patch(addresses, "threads_of", lambda _reactor: self)
         self.driven = DrivenTask().run(
-            lambda task: ThreadResolver(_Reactor()).resolve(task, "name.example", 443)
+            lambda task: ThreadResolver(None).resolve(task, "name.example", 443)
         )
+
+    def call(self, function: Callable[..., object], *rest: object) -> Any:
+        """Stand in for the threads: the test answers."""
+        self.calls.append((function, *rest))
+        return self.deferred
 
     def test_answer(self) -> None:
         """The task goes on with the addresses once the thread has them."""
@@ -137,10 +179,3 @@ class ThreadResolverTests(SynchronousTestCase):
         self.assertIsInstance(self.driven.error, Cancelled)
         self.deferred.callback(())
         self.assertIsNone(self.successResultOf(self.deferred))
-
-
-class _Reactor:
-    """Has a thread pool, in name."""
-
-    def getThreadPool(self) -> None:
-        """None is needed."""

@@ -49,8 +49,24 @@ class StartTests(ApplicationTestCase):
     def test_bad_certificate(self) -> None:
         """A file that cannot be used is the operator's error, with the service's name."""
         self.rig.write(self.rig.service().replace(certificate_file(), "/nonexistent.pem"))
-        error = self.assertRaises(OperatingError, self.rig.application.load)
+        error = self.assertRaises(ConfigurationErrors, self.rig.application.load)
         self.assertIn("test", str(error))
+
+    def test_everything_wrong_at_once(self) -> None:
+        """Bad files of several services, endpoint strings and the text have a line each."""
+        bad = self.rig.service("accept = tcp:x", "connect = tcp:nohost").replace(
+            certificate_file(), "/nonexistent.pem"
+        )
+        self.rig.write(bad, self.rig.service("nonsense = 1", "local = nope.invalid", name="b"))
+        error = self.assertRaises(ConfigurationErrors, self.rig.application.load)
+        lines = [str(each).partition(": ")[0] for each in error.problems]
+        self.assertEqual(lines, [f"test.conf:{line}" for line in (5, 7, 8, 14, 15)], str(error))
+
+    def test_local_of_no_family(self) -> None:
+        """A source address that no target can be reached from is a mistake."""
+        self.rig.write(self.rig.service("local = ::1"))
+        error = self.assertRaises(ConfigurationErrors, self.rig.application.load)
+        self.assertIn("local: no address of the family", str(error))
 
     def test_port_in_use(self) -> None:
         """When a service gets none of its addresses, nothing is left bound."""
@@ -92,7 +108,7 @@ class ReloadTests(ApplicationTestCase):
         self.rig.run(self.rig.service(accept=accept))
         fds = self.rig.fds()
         self.rig.write(self.rig.service("TIMEOUTbusy = 7", accept=accept))
-        self.rig.application.reload()
+        self.rig.reload()
         self.assertEqual(self.rig.fds(), fds)
         self.talk()
         self.assertEqual(self.rig.established[-1].policy.busy, 7)
@@ -103,7 +119,7 @@ class ReloadTests(ApplicationTestCase):
         self.rig.run(self.rig.service(accept=accept))
         fds = self.rig.fds()
         self.rig.write(self.rig.service("socket = a:SO_KEEPALIVE=yes", accept=accept))
-        self.rig.application.reload()
+        self.rig.reload()
         self.assertEqual(self.rig.fds(), fds)
         with socket.socket(fileno=os.dup(fds[0])) as listening:
             self.assertEqual(listening.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1)
@@ -115,10 +131,10 @@ class ReloadTests(ApplicationTestCase):
         self.rig.run(self.rig.service())
         missing = self.rig.service("key = /nonexistent/key.pem")
         self.rig.write("setEnv = STUNNEL_TX_TEST=set\n" + missing)
-        self.rig.application.reload()
+        self.rig.reload()
         self.assertNotIn("STUNNEL_TX_TEST", os.environ)
         self.rig.write("setEnv = STUNNEL_TX_TEST=set\n" + self.rig.service())
-        self.rig.application.reload()
+        self.rig.reload()
         self.assertEqual(os.environ["STUNNEL_TX_TEST"], "set")
 
     def test_connection_that_waits_over_a_reload(self) -> None:
@@ -126,7 +142,7 @@ class ReloadTests(ApplicationTestCase):
         accept = f"127.0.0.1:{self.fixed()}"
         self.rig.run(self.rig.service(accept=accept))
         waiting = self.rig.dial()
-        self.rig.application.reload()
+        self.rig.reload()
         user = self.rig.shake(waiting)
         self.rig.accepted()
         self.assertEqual(user.end, "")
@@ -136,7 +152,7 @@ class ReloadTests(ApplicationTestCase):
         first, second = self.fixed(), self.fixed()
         self.rig.run(self.rig.service(accept=f"127.0.0.1:{first}"))
         self.rig.write(self.rig.service(accept=f"127.0.0.1:{second}"))
-        self.rig.application.reload()
+        self.rig.reload()
         with socket.socket() as sock:
             self.assertEqual(sock.connect_ex(("127.0.0.1", first)), 111)
         self.assertEqual(self.rig.application.addresses(), (f"127.0.0.1:{second}",))
@@ -147,7 +163,7 @@ class ReloadTests(ApplicationTestCase):
         self.rig.run(self.rig.service())
         fds, configuration = self.rig.fds(), self.rig.application.configuration
         self.rig.write(self.rig.service("nonsense = 1"), self.rig.service("bad = 2", name="b"))
-        self.rig.application.reload()
+        self.rig.reload()
         self.assertEqual((self.rig.fds(), self.rig.application.configuration), (fds, configuration))
         self.assertEqual(len(self.rig.errors()), 3)
         self.assertEqual(self.rig.errors()[-1], "Failed to reload the configuration file")
@@ -158,7 +174,7 @@ class ReloadTests(ApplicationTestCase):
         self.rig.run(self.rig.service())
         fds = self.rig.fds()
         self.rig.write(self.rig.service().replace(certificate_file(), "/nonexistent.pem"))
-        self.rig.application.reload()
+        self.rig.reload()
         self.assertEqual(self.rig.fds(), fds)
         self.assertEqual(self.rig.errors()[-1], "Failed to reload the configuration file")
         self.talk()
@@ -173,7 +189,7 @@ class ReloadTests(ApplicationTestCase):
             self.rig.service(name="new", accept=f"127.0.0.1:{new}"),
             self.rig.service(name="b", accept=f"127.0.0.1:{self.rig.connect}"),
         )
-        self.rig.application.reload()
+        self.rig.reload()
         self.assertEqual(self.rig.fds(), fds)
         self.assertEqual(self.rig.errors()[-1], "Failed to reload the configuration file")
         with socket.socket() as sock:
@@ -187,7 +203,7 @@ class ReloadTests(ApplicationTestCase):
         user, backend = self.rig.join()
         policy = self.rig.established[0].policy
         self.rig.write(self.rig.service("TIMEOUTidle = 5", name="other"))
-        self.rig.application.reload()
+        self.rig.reload()
         self.rig.turner.advance(60)
         user.send(b"still here")
         self.rig.until(lambda: backend.received, user, backend)
@@ -200,7 +216,7 @@ class ReloadTests(ApplicationTestCase):
         self.rig.run(self.rig.service(accept=accept))
         fds = self.rig.fds()
         self.rig.write(self.rig.service(name="renamed", accept=accept))
-        self.rig.application.reload()
+        self.rig.reload()
         self.assertEqual(self.rig.fds(), fds)
         self.talk()
         self.assertEqual(self.rig.established[-1].policy.name, "renamed")
@@ -210,7 +226,7 @@ class ReloadTests(ApplicationTestCase):
         accept = f"tcp:{self.fixed()}:interface=127.0.0.1"
         self.rig.run(self.rig.service(accept=accept))
         fds = self.rig.fds()
-        self.rig.application.reload()
+        self.rig.reload()
         self.assertEqual(self.rig.fds(), fds)
         self.talk()
 

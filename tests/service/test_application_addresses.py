@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
-from stunnel_tx.errors import OperatingError
+from stunnel_tx.errors import ConfigurationErrors, OperatingError
 from tests.doubles.applications import ApplicationTestCase
 from tests.doubles.socket_paths import socket_path
 
@@ -128,15 +129,29 @@ class EndpointTests(ApplicationTestCase):
             self.rig.shake(sock)
             self.rig.accepted()
             self.talk(1)
-            self.rig.application.reload()
+            self.rig.reload()
         self.assertEqual(self.named(), ["192.0.2.7:1111"] * 2)
 
     def test_haproxy_string_that_is_wrong(self) -> None:
         """A mistake behind haproxy: is told with the whole string."""
         self.rig.write(self.rig.service(accept="haproxy:tcp:x"))
-        self.rig.application.load()
-        error = self.assertRaises(OperatingError, self.rig.application.bind)
-        self.assertIn("endpoint haproxy:tcp:x: ", str(error))
+        error = self.assertRaises(ConfigurationErrors, self.rig.application.load)
+        self.assertIn("test.conf:6: Service [test]: endpoint haproxy:tcp:x: ", str(error))
+
+    def test_socket_options(self) -> None:
+        """Those of ``a:`` reach the socket behind a string, at start and on a reload."""
+        accept = "tcp:0:interface=127.0.0.1"
+        for value in ("yes", "no"):
+            section = self.rig.service(f"socket = a:SO_KEEPALIVE={value}", accept=accept)
+            if value == "yes":
+                self.rig.run(section)
+            else:
+                self.rig.write(section)
+                self.rig.reload()
+            with socket.socket(fileno=os.dup(self.rig.fds()[0])) as sock:
+                kept = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            self.assertEqual(kept, int(value == "yes"))
+        self.talk()
 
     def test_connect(self) -> None:
         """tcp: and unix: strings lead to the backend."""

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.configuration.loader import load
+from stunnel_tx.configuration.socket_options import BACKEND_SEND_BUFFER
 from stunnel_tx.configuration.sources import text_source
 from stunnel_tx.errors import OperatingError
 from stunnel_tx.service import build
 from stunnel_tx.service.build import (
-    BACKEND_SEND_BUFFER,
     build_destination,
     connection_ids,
-    is_ip,
     server_name,
 )
 from stunnel_tx.tunnel.destination import AddressTarget, NameTarget, SocketAddress
@@ -67,11 +66,6 @@ class ServerNameTests(SynchronousTestCase):
             (["connect = 443"], None),
         ):
             self.assertEqual(server_name(settings(*lines)), wanted, lines)
-
-    def test_is_ip(self) -> None:
-        """Addresses of both kinds are, names are not."""
-        texts = ("192.0.2.1", "2001:db8::1", "name.example", "")
-        self.assertEqual([is_ip(text) for text in texts], [True, True, False, False])
 
 
 class DestinationTests(SynchronousTestCase):

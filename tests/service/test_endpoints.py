@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import socket
+
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.errors import OperatingError
 from stunnel_tx.service import endpoints
 from stunnel_tx.service.endpoints import (
+    NotPassed,
     endpoint_kinds,
     has_header,
     plugin_kinds,
     server_endpoint,
 )
+from stunnel_tx.tunnel.sockets import OptionSetting
 from tests.doubles.private_reactor import PrivateReactor
+from tests.doubles.recording import Recording
 
 
 class KindTests(SynchronousTestCase):
@@ -55,13 +60,36 @@ class ServerEndpointTests(SynchronousTestCase):
         """After the word haproxy comes the string of the socket, and nothing wraps it."""
         plain = server_endpoint("tcp:0:interface=127.0.0.1", self.turner.reactor)
         balanced = server_endpoint("haproxy:tcp:0:interface=127.0.0.1", self.turner.reactor)
-        self.assertIs(type(balanced), type(plain))
+        self.assertIs(type(balanced.endpoint), type(plain.endpoint))
         self.assertTrue(has_header("haproxy:tcp:0"))
         self.assertFalse(has_header("tcp:0:interface=haproxy"))
 
     def test_bad(self) -> None:
         """Whatever is wrong with a string, the operator hears of the string."""
-        texts = "haproxy:", "tcp:", "tcp:x", "systemd:domain=INET:index=99", "unix:a:b=c"
+        texts = "haproxy:", "tcp:", "tcp:x", "unix:", "unix:a:b=c", "systemd:x", "tcp:1:foo=bar"
         for text in (*texts, "nosuchkind:1"):
             error = self.assertRaises(OperatingError, server_endpoint, text, self.turner.reactor)
             self.assertIn(f"endpoint {text}: ", str(error))
+            self.assertNotIn("_parse", str(error))
+
+    def test_sockets_of_systemd(self) -> None:
+        """One that was not passed is told apart from a string that is wrong."""
+        for word in ("index=99", "name=nobody"):
+            text = f"systemd:domain=INET:{word}"
+            error = self.assertRaises(NotPassed, server_endpoint, text, self.turner.reactor)
+            self.assertIn("start the .socket unit", str(error))
+        text = "systemd:domain=NOSUCH:index=99"
+        error = self.assertRaises(OperatingError, server_endpoint, text, self.turner.reactor)
+        self.assertIn("no address family NOSUCH", str(error))
+        self.assertNotIsInstance(error, NotPassed)
+
+    def test_options(self) -> None:
+        """A TCP socket gets them; two with equal strings and options are equal."""
+        text = "tcp:0:interface=127.0.0.1"
+        keep = (OptionSetting("SO_KEEPALIVE", socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),)
+        endpoint = server_endpoint(text, self.turner.reactor, keep)
+        self.assertEqual(endpoint, server_endpoint(text, self.turner.reactor, keep))
+        self.assertNotEqual(endpoint, server_endpoint(text, self.turner.reactor))
+        with socket.socket() as sock:
+            endpoint.fit(sock, Recording().scope)
+            self.assertEqual(sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1)

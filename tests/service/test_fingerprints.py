@@ -66,6 +66,17 @@ class FingerprintTests(SynchronousTestCase):
         loop.symlink_to(loop)
         self.assertEqual(fingerprint(str(loop)), Fingerprint(problem=os.strerror(40)))
 
+    def test_pipe(self) -> None:
+        """A pipe is not waited for, and what is in it is left there."""
+        os.mkfifo(self.path)
+        reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        writer = os.open(self.path, os.O_WRONLY)
+        self.addCleanup(os.close, writer)
+        os.write(writer, b"!")
+        self.assertEqual(fingerprint(str(self.path)), Fingerprint(problem="not a regular file"))
+        self.assertEqual(os.read(reader, 2), b"!")
+
     def test_remembering(self) -> None:
         """Within one reading of the configuration, each path is looked at once."""
         look = remembering()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
@@ -270,6 +271,26 @@ class EndpointStringTests(ListeningCase):
         self.assertGreater(listener.fd, -1)
         self.assertRegex(self.lines(INFO)[0], r"bound to 127\.0\.0\.1:\d+$")
 
+    def test_unix_life(self) -> None:
+        """The file of a unix: string goes with the listener, at once and in any case."""
+        path = socket_path()
+        for _ in range(2):
+            self.serve(self.blueprint(EndpointString("unix", f"unix:{path}")))
+            self.assertTrue(Path(path).exists())
+            self.listeners.close()
+            self.assertFalse(Path(path).exists())
+        (listener,) = self.serve(self.blueprint(EndpointString("unix", f"unix:{path}")))
+        Path(path).unlink()
+        self.listeners.close()
+        self.assertEqual(listener.fd, -1)
+
+    def test_without_an_address(self) -> None:
+        """A port that has no address is called as the configuration calls it."""
+        slow = SlowEndpoint()
+        self.patch(listening, "server_endpoint", lambda *_: slow)
+        self.serve(self.blueprint(EndpointString("stdio", "stdio:")))
+        self.assertEqual(self.lines(INFO), ["Service [test] (FD=-1) bound to stdio:"])
+
     def test_behind_a_balancer(self) -> None:
         """Behind haproxy: everybody is to send a header, over a reload as well, and only there."""
         text = "haproxy:tcp:0:interface=127.0.0.1"
@@ -283,7 +304,7 @@ class EndpointStringTests(ListeningCase):
     def test_takes_its_time(self) -> None:
         """An endpoint that is not ready counts as opened, and accepts when it is ready."""
         slow = SlowEndpoint()
-        self.patch(listening, "server_endpoint", lambda _text, _reactor: slow)
+        self.patch(listening, "server_endpoint", lambda *_: slow)
         (listener,) = self.serve(self.blueprint(EndpointString("slow", "slow:endpoint")))
         self.listeners.start()
         self.assertEqual(listener.fd, -1)
@@ -296,7 +317,7 @@ class EndpointStringTests(ListeningCase):
     def test_fails_later(self) -> None:
         """If nothing comes of it, that is a line, and not the end of the program."""
         slow = SlowEndpoint()
-        self.patch(listening, "server_endpoint", lambda _text, _reactor: slow)
+        self.patch(listening, "server_endpoint", lambda *_: slow)
         self.serve(self.blueprint(EndpointString("slow", "slow:endpoint")))
         slow.ready.errback(OSError(13, "Permission denied"))
         line = "Binding service [test] to slow:endpoint: Permission denied (13)"

@@ -19,6 +19,7 @@ from stunnel_tx.telemetry.events import (
 )
 from stunnel_tx.telemetry.log import Log
 from stunnel_tx.telemetry.sinks import SyslogSink
+from tests.doubles.private_reactor import open_descriptors
 from tests.doubles.programs import global_options
 
 
@@ -81,7 +82,7 @@ class LogsTests(SynchronousTestCase):
         """The system log is connected before a chroot, once, and follows a new ident."""
         self.logs.prepare(self._policy(syslog=True))
         self.logs.open(self._policy(syslog=True))
-        self.logs.change(self._policy(syslog=True, service="other"))
+        self.logs.change(self._policy(syslog=True, service="other")).apply()
         self.assertEqual(self.connected, [("stunnel", None)])
 
     def test_unusable_file_at_start(self) -> None:
@@ -95,17 +96,29 @@ class LogsTests(SynchronousTestCase):
         """A reload that names another file goes on there."""
         other = self.mktemp()
         self.logs.open(self._policy(output=self.path))
-        self.logs.change(self._policy(output=other))
+        change = self.logs.change(self._policy(output=other))
+        self.log.main(BANNER, "5.82", "test")
+        change.apply()
         self.log.main(CONFIGURATION_FAILED)
         self.assertIn("Configuration failed", self._read(other))
-        self.assertEqual(self._read(), "")
+        self.assertNotIn("Configuration failed", self._read())
+        self.assertIn("stunnel 5.82", self._read(), "until it is applied nothing has changed")
+
+    def test_change_that_comes_to_nothing(self) -> None:
+        """Sinks of a reload that failed for other reasons are closed, and the old ones go on."""
+        self.logs.open(self._policy(output=self.path))
+        before = open_descriptors()
+        self.logs.change(self._policy(output=self.mktemp())).discard()
+        self.assertEqual(open_descriptors(), before)
+        self.log.main(CONFIGURATION_FAILED)
+        self.assertIn("Configuration failed", self._read())
 
     def test_change_that_fails_keeps_the_old_file(self) -> None:
-        """A reload that names an unusable file says so in the old one, and goes on there."""
+        """A reload that names an unusable file is refused, and lines go on into the old one."""
         self.logs.open(self._policy(output=self.path))
-        self.logs.change(self._policy(output=self.path + "/missing/log"))
+        policy = self._policy(output=self.path + "/missing/log")
+        self.assertRaises(OperatingError, self.logs.change, policy)
         self.log.main(CONFIGURATION_FAILED)
-        self.assertIn("LOG3[ui]: Cannot open log file", self._read())
         self.assertIn("Configuration failed", self._read())
 
     def test_reopen_announces_itself_in_the_new_file(self) -> None:
@@ -115,6 +128,17 @@ class LogsTests(SynchronousTestCase):
         self.logs.reopen()
         self.assertTrue(self._read().endswith("LOG5[ui]: Log file reopened\n"))
         self.assertTrue(self.logs.to_file)
+
+    def test_reopen_that_fails(self) -> None:
+        """A file that cannot be opened again is told as that, and not as reopened."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        self.logs.open(self._policy(output=str(directory / "log")))
+        moved = directory.rename(self.mktemp())
+        self.logs.reopen()
+        text = (moved / "log").read_text()
+        self.assertIn("LOG3[ui]: Cannot reopen log file", text)
+        self.assertNotIn("Log file reopened", text)
 
     def test_without_file(self) -> None:
         """Reopening without a log file is harmless."""

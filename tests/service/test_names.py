@@ -134,7 +134,7 @@ class SwitchTests(NamesTestCase):
         self.rig.run(primary, self.secondary("q.example", "x.example"))
         self.assertEqual(self.visit(name="x.example").subject, "q.example")
         self.rig.write(primary, self.secondary("r.example", "x.example"))
-        self.rig.application.reload()
+        self.rig.reload()
         self.assertEqual(self.visit(name="x.example").subject, "r.example")
 
     def test_pattern_of_a_secondary(self) -> None:

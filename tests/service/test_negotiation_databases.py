@@ -101,7 +101,7 @@ class PostgreSQLTests(NegotiatedCase):
         self.relays(user, self.server())
         other = self.user()
         other.starts_tls()
-        self.assertEqual(other.end(), "reset")
+        self.assertEqual(other.end(), "fin")
         self.assertIn("without ALPN postgresql", self.rig.errors()[0])
 
     def test_injected_answer(self) -> None:

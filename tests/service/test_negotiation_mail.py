@@ -244,6 +244,9 @@ class RefusalTests(NegotiatedCase):
         server.say(b"454 4.7.0 not now\r\n")
         user.hear(b"421 4.3.2 Service not available, closing connection\r\n")
         self.assertEqual(user.end(), "fin")
+        # The log does not wait for the user to have read it.
+        self.assertEqual(len(self.rig.errors()), 1)
+        self.assertTrue(self.rig.application.runtime.tunnels)
         user.leave()
         self.assertEqual(server.end(), "reset")
         self.over("Server does not support TLS: 454")

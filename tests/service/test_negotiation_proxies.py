@@ -45,11 +45,14 @@ class HTTPProxyTests(NegotiatedCase):
             b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n"
             b"Proxy-Authorization: Basic am9lOmh1bnRlcjI=\r\n\r\n"
         )
-        server.say(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\n\r\n")
+        server.say(
+            b"HTTP/1.1 407 am9lOmh1bnRlcjI=\r\nProxy-Authenticate: Negotiate\r\n"
+            b"Proxy-Authenticate: hunter2\r\n\r\n"
+        )
         self.assertEqual(user.end(), "reset")
-        self.over("CONNECT request rejected")
+        answer = "the proxy answered 407 (it offers Negotiate)"
+        self.over(f"CONNECT request rejected: {answer}: client 127.0.0.1:")
         shown = " ".join(self.rig.log.texts)
-        self.assertIn("the proxy answered 407 No (it offers Negotiate)", shown)
         self.assertNotIn("hunter2", shown)
         self.assertNotIn("am9lOmh1bnRlcjI", shown)
 
@@ -74,7 +77,38 @@ class HTTPProxyTests(NegotiatedCase):
         user.hear(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         self.assertEqual(user.end(), "fin")
         user.leave()
-        self.over("CONNECT request rejected")
+        self.over(
+            f"CONNECT request rejected: 127.0.0.1:{self.rig.connect} is not listed",
+            "client 127.0.0.1:",
+        )
+
+    def test_server_password(self) -> None:
+        """A service with user and password asks for them before it serves anybody."""
+        user = self.server_mode(
+            *("protocol = connect", f"protocolAllow = 127.0.0.0/8 {self.rig.connect}"),
+            *("protocolUsername = joe", "protocolPassword = hunter2", "debug = 7"),
+            connect=False,
+        )
+        user.say(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n\r\n" % self.rig.connect)
+        user.hear(
+            b"HTTP/1.1 407 Proxy Authentication Required\r\n"
+            b'Proxy-Authenticate: Basic realm="stunnel", charset="UTF-8"\r\n'
+            b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        self.assertEqual(user.end(), "fin")
+        user.leave()
+        self.over("CONNECT request rejected: user and password are missing", "client 127.0.0.1:")
+        again = self.user()
+        again.say(
+            b"CONNECT 127.0.0.1:%d HTTP/1.1\r\nProxy-Authorization: Basic am9lOmh1bnRlcjI=\r\n\r\n"
+            % self.rig.connect
+        )
+        again.hear(b"HTTP/1.1 200 OK\r\n\r\n")
+        again.starts_tls()
+        self.relays(again, self.server())
+        shown = " ".join(self.rig.log.texts)
+        self.assertNotIn("hunter2", shown)
+        self.assertNotIn("am9l", shown)
 
 
 class SOCKSTests(NegotiatedCase):
@@ -214,6 +248,15 @@ class HeaderTests(NegotiatedCase):
         came = [text for text in self.rig.log.texts if "accepted connection from" in text]
         self.assertEqual(came, ["Service [test] accepted connection from 192.0.2.1:1025"])
 
+    def test_named_path(self) -> None:
+        """A header that names a UNIX socket gives its path to the log, without a port."""
+        user = self.server_mode("acceptProxy = 127.0.0.1")
+        ends = b"/run/app".ljust(108, b"\0") + b"/run/service".ljust(108, b"\0")
+        user.say(b"\r\n\r\n\0\r\nQUIT\n\x21\x31\0\xd8" + ends + b"no TLS at all")
+        self.assertEqual(user.end(), "reset")
+        self.over("SSL_accept: ", "client /run/app")
+        self.assertIn("Service [test] accepted connection from /run/app", self.rig.log.texts)
+
     def test_missing_header(self) -> None:
         """A listed peer must send one; from all others it is bad TLS."""
         user = self.server_mode("acceptProxy = 127.0.0.1")
@@ -221,7 +264,7 @@ class HeaderTests(NegotiatedCase):
         self.assertEqual(user.end(), "reset")
         self.over("PROXY")
         self.rig.write(self.server_service("acceptProxy = 192.0.2.1"))
-        self.rig.application.reload()
+        self.rig.reload()
         other = self.user()
         other.say(encode_v1(SOURCE, TARGET))
         self.assertEqual(other.end(), "reset")

@@ -6,6 +6,8 @@ import gc
 import os
 import resource
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -178,6 +180,22 @@ class ReportTests(SynchronousTestCase):
         self.addCleanup(os.close, null)
         self.assertGreater(null, 2)
         self.assertEqual(os.read(null, 1), b"")
+
+    def test_missing_standard_streams(self) -> None:
+        """Streams that were closed lead to /dev/null, those that were not are left alone."""
+        code = (
+            "import os\n"
+            "from stunnel_tx.service.process import occupy_standard_streams\n"
+            "os.close(0), os.close(2)\n"
+            "occupy_standard_streams()\n"
+            "print(*[os.readlink(f'/proc/self/fd/{number}') for number in (0, 1, 2)], flush=True)\n"
+        )
+        command = [sys.executable, "-c", code]
+        root = Path(__file__).parent.parent.parent
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=root)
+        first, middle, last = done.stdout.split()
+        self.assertEqual((first, last), (os.devnull, os.devnull))
+        self.assertNotEqual(middle, os.devnull)
 
     def test_fork_that_fails(self) -> None:
         """When there can be no child, the operator is told what else to do."""

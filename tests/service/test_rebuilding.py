@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,10 @@ class SourceTests(RenewalTestCase):
             "test", Role.CLIENT, (str(self.cert),), str(self.key), identity_files=(path,)
         )
         found = identities_of(build_context(policy, self.log.scope, self.passphrases))
-        self.assertEqual([each.leaf for each in found], [own.cert, red.cert])
+        self.assertEqual(
+            [(file, each.leaf) for file, each in found],
+            [(str(self.cert), own.cert), (path, red.cert)],
+        )
         nobody = build_context(TLSPolicy("x", Role.CLIENT), self.log.scope, self.passphrases)
         self.assertEqual(identities_of(nobody), [])
 
@@ -255,6 +259,38 @@ class RefusedTests(RenewalTestCase):
         issued = self.issue()
         self.put(Issued(issued.cert, issued.key))
         self.check_refused("the chain is incomplete: the issuer is missing: CN=Inner")
+
+    def test_chain_cut_between_blocks(self) -> None:
+        """Nor is one that ends with a whole certificate taken for a complete chain."""
+        deep = Authority("Deep", parent=self.inner)
+        issued = deep.issue("test", not_after=NOW + 90 * DAY)
+        self.put(issued)
+        self.tell()
+        self.assertIn("renewed from", self.settle()[-1])
+        successor = deep.issue("test", not_after=NOW + 90 * DAY)
+        self.put(Issued(successor.cert, successor.key, successor.chain[:1]))
+        self.check_refused("cert.pem: the chain is incomplete: the issuer is missing: CN=Inner")
+        self.put(successor)
+        self.tell()
+        self.settle()
+        self.assertTrue(self.serves(successor))
+
+    def test_expired_intermediate(self) -> None:
+        """A chain with an expired certificate is refused, and the log names it."""
+        over = self.root.issue("Inner", not_after=NOW - DAY / 2, ca=True, key=self.inner.key)
+        issued = self.issue()
+        self.put(Issued(issued.cert, issued.key, (over.cert,)))
+        self.tell()
+        said = self.settle()
+        self.assertIn(f"{self.cert}: the chain certificate CN=Inner has expired at", said[-1])
+
+    def test_pipe(self) -> None:
+        """A pipe in place of a file is refused at once: reading it could take for ever."""
+        self.key.unlink()
+        os.mkfifo(self.key)
+        self.check_refused("key.pem: not a regular file")
+        self.cert.write_bytes(self.issue().cert_pem())
+        self.check_refused("key.pem: not a regular file")
 
     def test_unknown_passphrase(self) -> None:
         """Nobody is asked for the passphrase of a new key: nobody is there."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 
-from stunnel_tx.errors import DeadlineExceeded, PeerRefused
-from stunnel_tx.service.targets import EndpointTarget
-from stunnel_tx.tunnel.destination import Connector
+from stunnel_tx.errors import DeadlineExceeded, OperatingError, PeerRefused
+from stunnel_tx.service.targets import EndpointTarget, client_endpoint
+from stunnel_tx.tunnel.destination import Connector, SocketAddress
+from stunnel_tx.tunnel.sockets import OptionSetting
 from tests.doubles.private_reactor import PrivateReactor, open_descriptors
 from tests.doubles.tasks import DrivenTask
 
@@ -76,7 +78,7 @@ class TargetTests(SynchronousTestCase):
                 return Deferred(lambda _deferred: cancelled.append(True))
 
         target = EndpointTarget("tcp:127.0.0.1:1", self.turner.reactor)
-        target._endpoint = Hanging()
+        target._endpoint = cast("IStreamClientEndpoint", Hanging())
         connector = Connector((), 10.0)
         self.driven.run(lambda task: target.open(task, connector, self.driven.log.scope))
         self.driven.clock.advance(11)
@@ -85,5 +87,41 @@ class TargetTests(SynchronousTestCase):
         self.assertEqual((error.option, cancelled), ("TIMEOUTconnect", [True]))
 
     def test_malformed(self) -> None:
-        """A string that cannot be parsed is refused when the target is made."""
-        self.assertRaises(ValueError, EndpointTarget, "nosuchkind:1", self.turner.reactor)
+        """A string that cannot be parsed is refused when the target is made, in a line."""
+        for text, remedy in (
+            ("nosuchkind:1", ""),
+            ("tcp:nohost", "write tcp:HOST:PORT"),
+            ("tcp:h:1:foo=bar", "write tcp:HOST:PORT"),
+            ("unix:", "write unix:/PATH"),
+        ):
+            error = self.assertRaises(OperatingError, EndpointTarget, text, self.turner.reactor)
+            self.assertTrue(str(error).startswith(f"endpoint {text}: "), str(error))
+            self.assertTrue(str(error).endswith(remedy), str(error))
+            self.assertNotIn("__init__", str(error))
+
+    def test_options_and_local(self) -> None:
+        """The socket has the options of the service, and comes from the address of local."""
+        self.server.listen(1)
+        sources = (SocketAddress(socket.AF_INET, ("127.0.0.2", 0)),)
+        text = f"tcp:127.0.0.1:{self.port}"
+        target = EndpointTarget(text, self.turner.reactor, sources)
+        keep = OptionSetting("SO_KEEPALIVE", socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connector = Connector((keep,), 10.0, sources)
+        self.driven.run(lambda task: target.open(task, connector, self.driven.log.scope))
+        self.turner.until(lambda: self.driven.errors)
+        sock = self.driven.finish()
+        peer, address = self.server.accept()
+        peer.close()
+        self.assertEqual(address[0], "127.0.0.2")
+        self.assertEqual(sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1)
+
+    def test_local_of_other_kinds(self) -> None:
+        """A string of its own address wins, a path needs none, other kinds are refused."""
+        sources = (SocketAddress(socket.AF_INET6, ("::1", 0, 0, 0)),)
+        reactor = self.turner.reactor
+        for text in ("unix:/x", "tcp:h:1:bindAddress=127.0.0.3", "tcp:h:1"):
+            self.assertTrue(
+                IStreamClientEndpoint.providedBy(client_endpoint(text, reactor, sources))
+            )
+        error = self.assertRaises(OperatingError, client_endpoint, "onion:h:1", reactor, sources)
+        self.assertIn("'local' cannot be applied", str(error))

@@ -56,6 +56,16 @@ class AlgorithmTests(SynchronousTestCase):
             self.assertEqual(policy_of(line, "ciphers = AES128-SHA").ciphers, "AES128-SHA")
         self.assertEqual(policy_of("sslVersionMin = TLSv1.3").ciphers, DEFAULT_CIPHERS)
 
+    def test_old_peers_by_command(self) -> None:
+        """The same with config commands, which replace the options."""
+        policy = policy_of("config = MinProtocol:TLSv1")
+        self.assertEqual((policy.ciphers, policy.min_version), (COMPATIBLE_CIPHERS, 0x0301))
+        policy = policy_of("sslVersionMin = TLSv1", "config = MinProtocol:TLSv1.2")
+        self.assertEqual(policy.ciphers, DEFAULT_CIPHERS)
+        policy = policy_of("config = CipherString:HIGH:@SECLEVEL=1")
+        self.assertEqual((policy.ciphers, policy.security_level), ("HIGH:@SECLEVEL=1", 2))
+        self.assertFalse(policy.options_set & SSL.OP_CIPHER_SERVER_PREFERENCE)
+
     def test_profiles(self) -> None:
         """A profile sets all it has, and an option of its own wins over it."""
         for name, profile in PROFILES.items():
@@ -91,6 +101,9 @@ class AlgorithmTests(SynchronousTestCase):
         )
         self.assertEqual((policy.ciphers, policy.min_version), ("ALL", 0x0304))
         self.assertEqual(policy.signature_algorithms, "ECDSA+SHA256")
+        self.assertEqual(
+            policy.commanded, frozenset({"ciphers", "min_version", "signature_algorithms"})
+        )
         self.assertFalse(policy.options_set & SSL.OP_NO_TICKET)
         self.assertTrue(policy.options_clear & SSL.OP_NO_TICKET)
 
@@ -176,6 +189,14 @@ class PlaceTests(SynchronousTestCase):
         self.assertEqual(
             self.place(ContextRefused("x", "no cipher match in 'ciphers': X"), "ciphers = X"), "f:5"
         )
+        lines = (
+            *("curves = X25519", "config = Groups:a", "config = CipherString:b"),
+            *("config = Curves:c", "config = Options:Bugs"),
+        )
+        error = ContextRefused("x", "Invalid groups list in 'config = Groups': c")
+        self.assertEqual(self.place(error, *lines), "f:8")
+        error = ContextRefused("x", "no cipher match in 'config = CipherString': b")
+        self.assertEqual(self.place(error, *lines), "f:7")
         self.assertEqual(self.place(OperatingError("setuid: no user"), "setuid = u"), "f:5")
         self.assertEqual(self.place(ContextRefused("x", "why")), "f:4")
 

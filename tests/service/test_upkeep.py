@@ -174,7 +174,7 @@ class ApplicationTests(UpkeepTestCase):
         other = Renaming(self.directory / "other", self.issue())
         self.rig.run(self.section(self.way))
         self.rig.write(self.section(other))
-        self.rig.application.reload()
+        self.rig.reload()
         new = self.issue()
         other.replace(new)
         self.way.replace(self.issue())
@@ -249,12 +249,37 @@ class DailyTests(UpkeepTestCase):
         self.assertEqual(log.texts, [])
         today[0] = end - timedelta(days=3)
         clock.advance(DAY)
-        self.assertEqual(log.texts, [f"Own certificate expires in 3 day(s), at {end}: CN=test"])
+        where = f"service [test], {way.cert}"
+        soon = f"Own certificate expires in 3 day(s), at {end}: CN=test ({where})"
+        self.assertEqual(log.texts, [soon])
         today[0] = end + timedelta(days=1)
         clock.advance(DAY)
-        self.assertEqual(log.texts[1:], [f"Own certificate has expired at {end}: CN=test"])
+        over = f"Own certificate has expired at {end}: CN=test ({where})"
+        self.assertEqual(log.texts[1:], [over])
         upkeep.close()
         self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_several_services(self) -> None:
+        """A certificate of several services is told of once, with the names of a few of them."""
+        end = NOW + timedelta(days=2)
+        way = Renaming(self.directory / "live", self.authority.issue("test", not_after=end))
+        self.rig.write(self.section(way))
+        self.rig.application.load()
+        for count, wanted in (
+            (2, "services [s0], [s1]"),
+            (5, "services [s0], [s1], [s2], [s3], [s4]"),
+            (6, "service [s0] and 5 others"),
+        ):
+            log, clock = Recording(), Clock()
+            loop = make_loop(Clock(), lambda _fd, _error: None)
+            upkeep = Upkeep(clock, loop, log.scope, Passphrases(lambda _: None), lambda: NOW)
+            one = self.blueprint()
+            policies = [evolve(one.policy, name=f"s{number}") for number in range(count)]
+            upkeep.follow([evolve(one, policy=each, source=None) for each in policies])
+            clock.advance(DAY)
+            upkeep.close()
+            self.assertEqual(len(log.texts), 1)
+            self.assertIn(f"({wanted}, {way.cert})", log.texts[0])
 
     def test_at_the_start(self) -> None:
         """Loading the configuration, and so checking it, tells of an end that is near."""
@@ -262,4 +287,6 @@ class DailyTests(UpkeepTestCase):
         way = Renaming(self.directory / "live", issued)
         self.rig.write(self.section(way))
         self.rig.application.load()
-        self.assertEqual(len(self.lines("Own certificate expires in 3 day(s)")), 1)
+        found = self.lines("Own certificate expires in 3 day(s)")
+        self.assertEqual(len(found), 1)
+        self.assertIn(f"(service [test], {way.cert})", found[0])

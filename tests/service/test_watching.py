@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from stunnel_tx.service import watching as subject
 from stunnel_tx.service.inotify import OVERFLOW, Notice, open_inotify
 from stunnel_tx.service.watching import ANY_NAME, FileWatch, entries_of
 
@@ -71,7 +72,7 @@ class EntriesTests(DirectoryTestCase):
     def test_from_the_root(self) -> None:
         """Every directory on the way counts, the root included."""
         names = self.path("file").split("/")[1:]
-        found = list(entries_of(self.path("file")))
+        found = entries_of(self.path("file"))
         self.assertEqual([name for _, name in found], names)
         self.assertEqual(found[0][0], "/")
 
@@ -103,7 +104,7 @@ class EntriesTests(DirectoryTestCase):
 
     def test_directory_itself(self) -> None:
         """Of a directory, every entry counts."""
-        self.assertEqual(list(entries_of(str(self.directory)))[-1], (str(self.directory), ANY_NAME))
+        self.assertEqual(entries_of(str(self.directory))[-1], (str(self.directory), ANY_NAME))
 
     def test_circle(self) -> None:
         """Links that go round in a circle end the search."""
@@ -113,10 +114,32 @@ class EntriesTests(DirectoryTestCase):
 
     def test_superfluous_parts(self) -> None:
         """Dots and doubled slashes lead nowhere."""
-        plain = list(entries_of(self.path("file")))
+        plain = entries_of(self.path("file"))
+        self.assertEqual(entries_of(f"/.{self.directory}//x/../file".replace("/x/..", "")), plain)
+
+    def test_links_in_a_directory(self) -> None:
+        """What a hashed name leads to counts too, each way once; other names lead nowhere."""
+        for name in ("lists", "crl.d"):
+            (self.directory / name).mkdir()
+        for number in range(3):
+            (self.directory / f"crl.d/0a1b2c3d.r{number}").symlink_to(f"../lists/{number}")
+        (self.directory / "crl.d/README").symlink_to("../lists/README")
+        (self.directory / "crl.d/0a1b2c3d.0").touch()
         self.assertEqual(
-            list(entries_of(f"/.{self.directory}//x/../file".replace("/x/..", ""))), plain
+            self.below(self.path("crl.d")),
+            [
+                (".", "crl.d"),
+                ("crl.d", ANY_NAME),
+                *[("crl.d", "0a1b2c3d.r0"), (".", "lists"), ("lists", "0")],
+                *[("crl.d", "0a1b2c3d.r1"), ("lists", "1")],
+                *[("crl.d", "0a1b2c3d.r2"), ("lists", "2")],
+            ],
         )
+
+    def test_directory_in_a_directory(self) -> None:
+        """A hashed name that leads back to the directory does not go on for ever."""
+        (self.directory / "0a1b2c3d.0").symlink_to(".")
+        self.assertEqual(self.below(str(self.directory)), [(".", ANY_NAME), (".", "0a1b2c3d.0")])
 
 
 class WatchTestCase(DirectoryTestCase):
@@ -223,6 +246,20 @@ class ChangeTests(WatchTestCase):
         (self.directory / "ca.d/0a1b2c3d.0").touch()
         self.assertEqual(self.changed(), {"ca.d"})
 
+    def test_link_in_a_directory(self) -> None:
+        """A list behind a link in the directory is watched where it is, for every change of it."""
+        for name in ("crl.d", "lists"):
+            (self.directory / name).mkdir()
+        (self.directory / "crl.d/0a1b2c3d.r0").symlink_to("../lists/x.crl")
+        self.follow("crl.d")
+        for _ in range(2):
+            (self.directory / "lists/fresh").touch()
+            self.assertEqual(self.changed(), set())
+            (self.directory / "lists/fresh").rename(self.directory / "lists/x.crl")
+            self.assertEqual(self.changed(), {"crl.d"})
+            (self.directory / "lists/x.crl").write_bytes(b"new")
+            self.assertEqual(self.changed(), {"crl.d"})
+
 
 class BookkeepingTests(WatchTestCase):
     """What is no longer wanted is not watched."""
@@ -305,6 +342,23 @@ class TroubleTests(DirectoryTestCase):
         self.assertIn("No space left on device", self.watch.unwatched[self.path("cert")])
         self.watch.follow([])
         self.assertEqual(self.watch.unwatched, {})
+
+    def test_too_many_links(self) -> None:
+        """Of very many links only the first are followed, and the directory is looked at."""
+        self.patch(subject, "MAX_LINKED", 2)
+        crls = self.directory / "crl.d"
+        crls.mkdir()
+        for number in range(3):
+            (crls / f"0a1b2c3d.r{number}").symlink_to(f"../lists/{number}")
+        queue = open_inotify()
+        watch = FileWatch(queue, OneDescriptorLoop(), self.told.update)
+        self.addCleanup(watch.close)
+        watch.follow([str(crls)])
+        self.assertEqual(watch.unwatched, {str(crls): f"{crls}: 3 links, more than 2"})
+        self.assertNotIn((str(crls), "0a1b2c3d.r2"), entries_of(str(crls)))
+        (crls / "0a1b2c3d.r2").unlink()
+        watch.refresh([str(crls)])
+        self.assertEqual(watch.unwatched, {})
 
     def test_overflow(self) -> None:
         """When notices were lost, anything may have changed."""

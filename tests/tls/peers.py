@@ -102,7 +102,9 @@ def context(policy: TLSPolicy) -> TLSContext:
     return build_context(policy, Recording().scope, lambda _prompt: None)
 
 
-def judge_policy(role: Role, name: str, version: int, kind: str = "") -> TLSPolicy:
+def judge_policy(
+    role: Role, name: str, version: int, kind: str = "", *, redirect: bool = False
+) -> TLSPolicy:
     """The side that judges its peer, of the given *kind*, by the named row of the matrix.
 
     Only for the revoked one it has a revocation list: without one nobody else would get in.
@@ -118,6 +120,7 @@ def judge_policy(role: Role, name: str, version: int, kind: str = "") -> TLSPoli
         verification=VerificationPolicy(request, require, chain, pin, hosts, key_pins=key_pins),
         revocation=files().revocation if kind == "revoked" else RevocationPolicy(),
         max_version=version,
+        redirect=redirect,
     )
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from OpenSSL import SSL, crypto
 from twisted.trial.unittest import SynchronousTestCase
 
+from stunnel_tx.errors import Rejected
 from stunnel_tx.tls import connection as module
 from stunnel_tx.tls.connection import PeerJudgement, verify
 from stunnel_tx.tls.policy import VerificationPolicy
 from tests.doubles.certificates import Issued, self_signed
 from tests.doubles.recording import Recording
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
 
 CHAIN = VerificationPolicy(True, True, True)
 
@@ -79,12 +77,26 @@ class VerifyTests(SynchronousTestCase):
     def test_unreadable_certificate(self) -> None:
         """A certificate whose facts cannot be had is rejected, not an exception."""
 
-        def unreadable(certificate: Certificate) -> None:
-            raise ValueError("bad names")
+        def unreadable(*_arguments: object) -> None:
+            raise Rejected("bad names")
 
-        self.patch(module, "leaf_facts", unreadable)
+        self.patch(module, "facts_of_peer", unreadable)
         checks = VerificationPolicy(True, True, True, hosts=("a.example",))
-        self.assertFalse(self.ask(self.judgement(checks), 0, 0, 1))
+        judgement = self.judgement(checks)
+        self.assertFalse(self.ask(judgement, 0, 0, 1))
+        self.assertEqual(judgement.reason, "bad names")
+        self.assertFalse(self.ask(judgement, 10, 0, 0))
+        self.assertEqual(judgement.reason, "certificate has expired")
+
+    def test_unspeakable_name(self) -> None:
+        """A subject that cannot be spelled is no reason to fail."""
+
+        def unreadable(_name: object) -> None:
+            raise RuntimeError("odd")
+
+        self.patch(module, "distinguished_name", unreadable)
+        self.assertTrue(self.ask(self.judgement(), 0, 0, 1))
+        self.assertIn("Certificate accepted at depth=0: (unreadable subject)", self.log.texts)
 
     def test_unexpected_exception(self) -> None:
         """Whatever goes wrong in the judgement rejects this peer and nobody else."""

@@ -21,7 +21,6 @@ from stunnel_tx.tls.policy import (
     TrustPolicy,
     VerificationPolicy,
 )
-from stunnel_tx.tls.profiles import PROFILES
 from tests.doubles.certificates import DAY, NOW, PEM, Authority, Issued
 from tests.doubles.handshakes import Meeting
 from tests.doubles.recording import Recording
@@ -182,21 +181,6 @@ class SettingsTests(ContextTestCase):
         )
         meeting = self.meet(server, self.client(ciphers="AES256-GCM-SHA384"))
         self.assertEqual(self.facts(meeting), ("TLSv1.2", "AES256-GCM-SHA384", None))
-
-    def test_older_library(self) -> None:
-        """Where the hybrid group is unknown, the rest of the default list is used."""
-        asked: list[str] = []
-
-        def known(_context: SSL.Context, groups: str) -> bool:
-            asked.append(groups)
-            return "MLKEM" not in groups
-
-        self.patch(module, "set_groups", known)
-        self.server()
-        self.assertEqual(asked[1], "X25519:P-256:X448:P-521:P-384")
-        self.server(groups=PROFILES["intermediate"].groups)
-        self.assertEqual(asked[3], "X25519:P-256:P-384")
-        self.assertRaises(OperatingError, self.server, groups="X25519MLKEM768:X25519")
 
     def test_modes(self) -> None:
         """Buffers are released, and a write puts out all it was given."""

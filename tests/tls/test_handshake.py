@@ -1,4 +1,4 @@
-"""Tests of the verdict on real handshakes: the whole matrix, and the lines in the log."""
+"""Tests of real handshakes: the lines in the log, and what is told of them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from tests.doubles.handshakes import Meeting
 from tests.doubles.recording import Recording
 from tests.tls.peers import (
     HOST,
-    KEY_PINNED,
-    POLICIES,
     TLS_1_2,
     TLS_1_3,
     context,
@@ -28,109 +26,6 @@ from tests.tls.peers import (
 
 if TYPE_CHECKING:
     from stunnel_tx.tls.handshake import TLSContext
-
-# Which certificates each way of looking at them lets through; "none" depends on "require".
-BY_CHAIN = {"good", "other key"}
-BY_PIN = {"good", "reissued"}
-BY_KEY = {"good", "reissued", "reissued self-signed"}
-
-KINDS = (
-    "good",
-    "none",
-    "unknown CA",
-    "self-signed",
-    "expired",
-    "not yet valid",
-    "wrong host",
-    "other key",
-    "reissued",
-    "reissued self-signed",
-    "revoked",
-    "weak key",
-)
-
-# What the rejected side is told, where the library has a specific alert for it.
-ALERTS = {
-    "unknown CA": "unknown ca",
-    "self-signed": "unknown ca",
-    "expired": "certificate expired",
-    "not yet valid": "bad certificate",
-    "reissued self-signed": "unknown ca",
-    "revoked": "certificate revoked",
-}
-
-
-def expected(name: str, kind: str) -> bool:
-    """Whether the row *name* lets a certificate of *kind* through."""
-    _, require, chain, pin = POLICIES[name]
-    if kind == "none":
-        return not require
-    keyed = name not in KEY_PINNED or kind in BY_KEY
-    return keyed and (not chain or kind in BY_CHAIN) and (not pin or kind in BY_PIN)
-
-
-class MatrixTests(SynchronousTestCase):
-    """Every verification policy meets every kind of certificate, both roles and versions."""
-
-    def meet(self, role: Role, name: str, kind: str, version: int) -> Meeting:
-        """One handshake; the end that judges is the one in *role*."""
-        judge = context(judge_policy(role, name, version, kind))
-        if role is Role.SERVER:
-            meeting = Meeting(judge, context(peer_policy(Role.CLIENT, kind)))
-        else:
-            meeting = Meeting(context(peer_policy(Role.SERVER, kind)), judge)
-        self.addCleanup(meeting.close)
-        return meeting.shake()
-
-    def check(self, role: Role, version: int) -> None:
-        """Go through the whole table."""
-        for name in POLICIES:
-            for kind in KINDS:
-                if kind == "none" and role is Role.CLIENT:
-                    continue  # a server without a certificate has no handshake to offer
-                meeting = self.meet(role, name, kind, version)
-                judge, peer = meeting.server, meeting.client
-                if role is Role.CLIENT:
-                    judge, peer = peer, judge
-                where = f"{name}, {kind}, {role}, {version:#x}: {judge.refusal} {judge.log.texts}"
-                self.assertEqual(meeting.accepted, expected(name, kind), where)
-                if meeting.accepted or kind == "none":
-                    continue
-                self.assertTrue(judge.context.rejection(judge.connection), where)
-                rejections = [each for each in judge.log.texts if "Rejected by CERT" in each]
-                self.assertEqual(len(rejections), 1, where)
-                self.assertIn("certificate verify failed", judge.refusal, where)
-                # A wrong key is found before anything else when there are no roots to look for.
-                if kind in ALERTS and name != "pinSHA256":
-                    self.assertIn(ALERTS[kind], peer.refusal, where)
-
-    def test_server_tls_1_2(self) -> None:
-        """A server judges its clients over TLS 1.2."""
-        self.check(Role.SERVER, TLS_1_2)
-
-    def test_server_tls_1_3(self) -> None:
-        """A server judges its clients over TLS 1.3."""
-        self.check(Role.SERVER, TLS_1_3)
-
-    def test_client_tls_1_2(self) -> None:
-        """A client judges its server over TLS 1.2."""
-        self.check(Role.CLIENT, TLS_1_2)
-
-    def test_client_tls_1_3(self) -> None:
-        """A client judges its server over TLS 1.3."""
-        self.check(Role.CLIENT, TLS_1_3)
-
-    def test_missing_certificate_is_named(self) -> None:
-        """A client without a certificate is refused with the words people look for."""
-        for version in (TLS_1_2, TLS_1_3):
-            meeting = self.meet(Role.SERVER, "verifyChain", "none", version)
-            self.assertIn("peer did not return a certificate", meeting.server.refusal)
-
-    def test_wrong_pin_of_unknown_issuer_says_so(self) -> None:
-        """With the pin alone, an unknown issuer's certificate gets the alert unknown_ca."""
-        meeting = self.meet(Role.SERVER, "verifyPeer", "unknown CA", TLS_1_3)
-        self.assertIn("CERT: Certificate not found in local repository", meeting.server.log.texts)
-        self.assertIn("tlsv1 alert unknown ca", meeting.client.refusal)
 
 
 class LogTests(SynchronousTestCase):

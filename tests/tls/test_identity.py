@@ -169,6 +169,13 @@ class BinaryTests(IdentityTestCase):
         self.check(self.load(certificate, key=key))
         self.assertIn("no private key found", self.refused(certificate))
 
+    def test_cut(self) -> None:
+        """A file that tells its length and is shorter is cut, and nobody asks for a passphrase."""
+        for whole in (self.bag(None), self.bag(b"secret"), self.issued.cert.public_bytes(DER)):
+            for length in (len(whole) // 2, len(whole) - 1):
+                path = self.file("cut", whole[:length])
+                self.assertEqual(self.refused(path), f"{path}: cut short; is the file complete?")
+
     def test_pkcs12_without_password(self) -> None:
         """A file without a password opens without a question."""
         self.check(self.load(self.file("a.p12", self.bag(None))), self.inner.cert)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import base64
+import os
+import re
+import threading
 from pathlib import Path
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.tls import pem
 from stunnel_tx.tls.errors import FileUnusable
-from stunnel_tx.tls.pem import Block, blocks, certificate_of, is_pem, read_file
+from stunnel_tx.tls.pem import NOT_A_FILE, Block, blocks, certificate_of, is_pem, read_file
 from tests.doubles.certificates import DER, self_signed
+from tests.doubles.private_reactor import open_descriptors
+
+_MARKS = [
+    b"-----%s %s-----" % (kind, label) for kind in (b"BEGIN", b"END") for label in (b"A", b"B")
+]
 
 
 class ReadFileTests(SynchronousTestCase):
@@ -43,6 +53,67 @@ class ReadFileTests(SynchronousTestCase):
         Path(path).write_bytes(bytes(11))
         self.assertIn("larger than 10", str(self.assertRaises(FileUnusable, read_file, path)))
 
+    def test_no_descriptor_is_left(self) -> None:
+        """Whatever comes of it, the file is closed again."""
+        path = self.mktemp()
+        Path(path).mkdir()
+        (Path(path) / "pipe").symlink_to("/dev/zero")
+        before = open_descriptors()
+        self.assertRaises(FileUnusable, read_file, path)
+        self.assertRaises(FileUnusable, read_file, f"{path}/pipe", wait=False)
+        self.assertEqual(open_descriptors(), before)
+
+
+class PipeTests(SynchronousTestCase):
+    """What is no file, but can be read like one."""
+
+    def setUp(self) -> None:
+        self.path = self.mktemp()
+        os.mkfifo(self.path)
+
+    def test_to_its_end(self) -> None:
+        """All that somebody writes into a pipe is read, in however many parts."""
+        parts = [bytes([number]) * 50_000 for number in range(5)]
+
+        def write() -> None:
+            with Path(self.path).open("wb", buffering=0) as pipe:
+                pipe.writelines(parts)
+
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        self.addCleanup(writer.join, 10)
+        self.assertEqual(read_file(self.path), b"".join(parts))
+
+    def test_open_descriptor(self) -> None:
+        """A pipe that was handed over under its number is read, as a shell's ``<(command)`` is."""
+        near, far = os.pipe()
+        self.addCleanup(os.close, near)
+        os.write(far, b"certificate")
+        os.close(far)
+        self.assertEqual(read_file(f"/dev/fd/{near}"), b"certificate")
+
+    def test_nobody_writes(self) -> None:
+        """A pipe that nobody writes into is given up after a while."""
+        self.patch(pem, "PIPE_WAIT", 0.01)
+        error = self.assertRaises(FileUnusable, read_file, self.path)
+        self.assertEqual(error.problem, "not a regular file, and no end of it within 0.01 seconds")
+
+    def test_nobody_waits(self) -> None:
+        """Where nobody may wait, a pipe is refused at once, without taking anything out of it."""
+        near, far = os.pipe()
+        for fd in (near, far):
+            self.addCleanup(os.close, fd)
+        os.write(far, b"!")
+        path = f"/dev/fd/{near}"
+        error = self.assertRaises(FileUnusable, read_file, path, wait=False)
+        self.assertEqual(error.problem, NOT_A_FILE)
+        self.assertEqual(os.read(near, 2), b"!")
+
+    def test_no_end(self) -> None:
+        """A device without an end is too large, and not read for ever."""
+        self.patch(pem, "MAX_FILE", 1000)
+        self.assertIn("larger than", str(self.assertRaises(FileUnusable, read_file, "/dev/zero")))
+
 
 class BlocksTests(SynchronousTestCase):
     """PEM blocks in text."""
@@ -68,6 +139,26 @@ class BlocksTests(SynchronousTestCase):
         issued = self_signed("a")
         self.assertTrue(is_pem(issued.cert_pem()))
         self.assertFalse(is_pem(issued.cert.public_bytes(DER)))
+
+    def test_only_its_own_end(self) -> None:
+        """A block goes on to the END line of its label, through lines of any other."""
+        inner = b"-----BEGIN B-----\n-----END B-----\n-----BEGIN A-----\n-----END C-----\n"
+        whole = b"-----BEGIN A-----\n" + inner + b"-----END A-----"
+        self.assertEqual(list(blocks(whole + b"\n-----END A-----")), [Block("A", whole)])
+
+    @settings(deadline=None, max_examples=100)
+    @given(st.lists(st.sampled_from([*_MARKS, b"\n", b"-", b"x"]), max_size=12).map(b"".join))
+    def test_definition(self, data: bytes) -> None:
+        """Blocks are those that the definition gives, which would take too long to apply."""
+        plainly = re.finditer(rb"-----BEGIN ([A-Z0-9 .]+)-----.*?-----END \1-----", data, re.DOTALL)
+        found = [Block(each[1].decode("ascii"), each[0]) for each in plainly]
+        self.assertEqual(list(blocks(data)), found)
+
+    def test_effort(self) -> None:
+        """A megabyte of beginnings takes no time; looked up one by one, it would take hours."""
+        data = b"".join(b"-----BEGIN A%d-----\n" % number for number in range(50_000))
+        self.assertEqual(list(blocks(data)), [])
+        self.assertEqual(list(blocks(b"-----BEGIN A-----\n" * 50_000)), [])
 
 
 class CertificateTests(SynchronousTestCase):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from stunnel_tx.tls.binding.contexts import session_reused
+from stunnel_tx.tls.binding.contexts import session_reused, set_session_scope
 from stunnel_tx.tls.binding.sessions import session_id
 from stunnel_tx.tls.resumption import AcceptedPeers, SessionCache
+from stunnel_tx.tls.session_periods import TrustEnds
 from tests.doubles.recording import Recording
 from tests.doubles.tls_pairs import TLS_1_2, TLS_1_3, raw_socket, shake, tcp_pair
 from tests.doubles.tls_pairs import contexts as pair_contexts
@@ -134,6 +136,56 @@ class SessionCacheTests(SynchronousTestCase):
         self.assertTrue(self.resumes())
         self.time.now += 1
         self.assertFalse(self.resumes())
+
+    def test_counts_from_the_full_handshake(self) -> None:
+        """Sessions out of resumed handshakes are as old as the first one."""
+        for version in (TLS_1_2, TLS_1_3):
+            self.cache = SessionCache(300.0, self.time)
+            for age in (0, 100, 100, 100):
+                self.time.now += age
+                _, end = self.connect(version=version)
+                end()
+            self.time.now += 1
+            self.assertFalse(self.resumes(version=version))
+
+    def test_long_connections(self) -> None:
+        """What counts is when a handshake began, not when its connection ended."""
+        _, end = self.connect()
+        self.time.now += 301
+        end()
+        self.assertFalse(self.resumes())
+
+    def test_refused_session(self) -> None:
+        """A full handshake in spite of a session that was offered starts anew."""
+        _, end = self.connect()
+        end()
+        self.time.now += 299
+        server_context, _ = pair_contexts(TLS_1_3)
+        set_session_scope(server_context, b"another")
+        self.addCleanup(set_session_scope, server_context, b"pair")
+        client, end = self.connect()
+        self.assertEqual(len(self.log.texts), 1, "a session was offered")
+        self.assertFalse(session_reused(client))
+        end()
+        self.time.now += 300
+        self.assertTrue(self.resumes())
+
+    def test_end_of_trust(self) -> None:
+        """When a trusted certificate ends, no session is offered that was made before."""
+        day = Time()
+        ends = TrustEnds([datetime.fromtimestamp(2000, UTC)], day)
+        self.cache = SessionCache(300.0, self.time, ends=ends)
+        _, end = self.connect("a")
+        _, end_second = self.connect("b")
+        end()
+        self.assertTrue(self.resumes("a"))
+        day.now, self.time.now = 2000.0, self.time.now + 1
+        self.assertFalse(self.resumes("a"))
+        end_second()
+        self.assertFalse(self.resumes("b"))
+        _, end = self.connect("b")
+        end()
+        self.assertTrue(self.resumes("b"))
 
     def test_bounded(self) -> None:
         """The target that was not renewed for the longest time goes first."""

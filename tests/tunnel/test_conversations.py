@@ -14,6 +14,7 @@ from stunnel_tx.negotiation.proxy_header import V2_SIGNATURE, encode_v2
 from stunnel_tx.tls.context import build_context
 from stunnel_tx.tls.policy import Role, TLSPolicy, TrustPolicy, VerificationPolicy
 from stunnel_tx.tunnel.conversations import (
+    end_text,
     endpoint,
     local_end,
     receive_header,
@@ -39,6 +40,17 @@ class EndpointTests(SynchronousTestCase):
         self.assertEqual(endpoint("/run/x"), Endpoint("/run/x"))
         self.assertEqual(endpoint(b"\0name"), Endpoint("\0name"))
         self.assertIsNone(endpoint(""))
+
+    def test_text(self) -> None:
+        """In the log a path has no port, and a missing one no colon."""
+        for end, text in (
+            (Endpoint("192.0.2.1", 80), "192.0.2.1:80"),
+            (Endpoint("2001:db8::1", 80), "2001:db8::1:80"),
+            (Endpoint("192.0.2.1"), "192.0.2.1:0"),
+            (Endpoint("/run/x"), "/run/x"),
+            (Endpoint(""), "unnamed socket"),
+        ):
+            self.assertEqual(end_text(end), text)
 
     def test_ends(self) -> None:
         """Both ends of a connection are told, and none of a socket that is gone."""
@@ -70,6 +82,15 @@ class HeaderTests(SynchronousTestCase):
         self.assertEqual((header.source, header.target), (SOURCE, TARGET))
         self.assertEqual(self.ours.recv(100), b"\x16\x03\x01")
         self.assertEqual(self.log.texts, ["PROXY header of version 2: client 192.0.2.1:1025"])
+
+    def test_unix(self) -> None:
+        """A client on a UNIX socket is named by its path alone, if it has one."""
+        for path, shown in (("/run/app", "/run/app"), ("", "unnamed socket")):
+            ends = [each.encode().ljust(108, b"\0") for each in (path, "/run/service")]
+            self.theirs.sendall(V2_SIGNATURE + b"\x21\x31\0\xd8" + b"".join(ends))
+            header = self.driver.run(lambda task: receive_header(task, self.ours, self.log.scope))
+            self.assertEqual(header.target, Endpoint("/run/service"))
+            self.assertEqual(self.log.texts[-1], f"PROXY header of version 2: client {shown}")
 
     def test_missing(self) -> None:
         """A listed peer that sends no header is refused."""

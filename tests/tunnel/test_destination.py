@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.errors import DeadlineExceeded, OperatingError, PeerRefused
 from stunnel_tx.relay.loop import WRITE
-from stunnel_tx.telemetry.levels import DEBUG, NOTICE
+from stunnel_tx.telemetry.levels import DEBUG, ERR, NOTICE
 from stunnel_tx.tunnel.destination import (
     MAX_TARGETS,
     AddressTarget,
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from stunnel_tx.tunnel.task import Task
 
 CONNECTOR = Connector((), 10.0)
+V4_SOURCE = SocketAddress(socket.AF_INET, ("127.0.0.2", 0))
+V6_SOURCE = SocketAddress(socket.AF_INET6, ("::1", 0, 0, 0))
 
 
 def seen(driven: DrivenTask) -> list[str]:
@@ -143,8 +145,35 @@ class ConnectorTests(Places):
         """``local`` is the address it connects from."""
         server = self.listening()
         target = AddressTarget(self.address(server))
-        sock = self.open(target, Connector((), 10.0, "127.0.0.2")).finish()
+        sock = self.open(target, Connector((), 10.0, (V6_SOURCE, V4_SOURCE))).finish()
         self.assertEqual(sock.getsockname()[0], "127.0.0.2")
+
+    def test_source_of_another_family(self) -> None:
+        """A target that ``local`` has no address for is skipped, and that is no error."""
+        server = self.listening()
+        connector = Connector((), 10.0, (V4_SOURCE,))
+        other = AddressTarget(SocketAddress(socket.AF_INET6, ("::1", 9, 0, 0)))
+        good = AddressTarget(self.address(server))
+        self.assertEqual([connector.reaches(each) for each in (other, good)], [False, True])
+        driven = DrivenTask()
+        destination = Destination([other, good], connector)
+        driven.run(lambda task: destination.connect(task, driven.log.scope))
+        driven.finish().close()
+        self.assertEqual([text for level, _, text in driven.log.lines if level <= ERR], [])
+        text = "s_connect: skipping ::1:9: 'local' has no address of its family"
+        self.assertIn(text, driven.log.texts)
+
+    def test_no_source_at_all(self) -> None:
+        """When every address of a name is skipped, the connection fails with one line."""
+        connector = Connector((), 10.0, (V4_SOURCE,))
+        found = [SocketAddress(socket.AF_INET6, ("::1", 9, 0, 0))]
+        driven = DrivenTask()
+        destination = Destination([NameTarget("name", 9, FakeResolver(found))], connector)
+        driven.run(lambda task: destination.connect(task, driven.log.scope))
+        driven.clock.advance(1.5)
+        self.assertIsInstance(driven.error, PeerRefused)
+        errors = [text for level, _, text in driven.log.lines if level <= ERR]
+        self.assertEqual(errors, ["No more addresses to connect"])
 
     def test_refused(self) -> None:
         """A refusal is the system's error, and the descriptor is forgotten."""

@@ -9,13 +9,20 @@ from attrs import field, frozen
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from stunnel_tx.errors import LimitExceeded, OperatingError, PeerRefused
+from stunnel_tx.errors import (
+    DeadlineExceeded,
+    LimitExceeded,
+    OperatingError,
+    PeerClosed,
+    PeerRefused,
+)
 from stunnel_tx.negotiation.destinations import DestinationPolicy
 from stunnel_tx.negotiation.limits import LINES
 from stunnel_tx.negotiation.peer import Endpoint, NegotiationOptions
 from stunnel_tx.negotiation.protocols import socks
 from stunnel_tx.negotiation.proxy_header import encode_v1, encode_v2
 from stunnel_tx.negotiation.stages import Stages
+from stunnel_tx.negotiation.upgrades import refusal
 from stunnel_tx.tls.connection import TLSFacts
 from stunnel_tx.tls.policy import VerificationPolicy
 from stunnel_tx.tunnel.chosen import Chooser
@@ -35,6 +42,8 @@ if TYPE_CHECKING:
     from stunnel_tx.tunnel.task import Task
 
 SOURCE, TARGET = Endpoint("192.0.2.1", 1025), Endpoint("192.0.2.2", 443)
+
+BUSY, IDLE = 300.0, 1000.0
 
 
 @frozen
@@ -93,7 +102,7 @@ class DialoguesCase(SynchronousTestCase):
 
     def dialogues(self, task: Task, policy: NegotiationPolicy) -> Dialogues:
         """What is tested."""
-        return Dialogues(task, policy, self.ours, self.log.scope)
+        return Dialogues(task, policy, self.ours, self.log.scope, task.limit("TIMEOUTbusy", BUSY))
 
 
 class StageTests(DialoguesCase):
@@ -109,7 +118,7 @@ class StageTests(DialoguesCase):
             await talks.opened()
             await talks.joined(self.outgoing)
             await talks.middle()
-            await talks.late()
+            await talks.late(IDLE)
             self.assertFalse(talks.finished)
 
         self.client.sendall(b"EHLO\r\n\x16\x03")
@@ -158,6 +167,53 @@ class StageTests(DialoguesCase):
 
         self.assertRaises(LimitExceeded, self.driver.run, whole)
 
+    def test_idle_client(self) -> None:
+        """In the late stage both sides may be silent for long, and either is heard."""
+        pair = tls_pair()
+        self.addCleanup(pair.close)
+        heard: list[str] = []
+
+        async def attend(conversation: Conversation) -> None:
+            for _ in range(3):
+                speaker = await conversation.speaker()
+                heard.append("local" if speaker is conversation.local else "remote")
+                await speaker.read_exactly(1)
+
+        async def whole(task: Task) -> None:
+            talks = self.dialogues(task, NegotiationPolicy(Stages(late=attend)))
+            talks.encrypted(CONTEXT, pair.ours, local=True)
+            await talks.joined(self.outgoing)
+            await talks.late(IDLE)
+
+        self.ours = pair.our_socket
+        running = self.driver.start(whole)
+        self.driver.clock.advance(2 * BUSY)
+        # Two bytes in one record: the second one lies in OpenSSL.
+        pair.theirs.send(b"xy")
+        self.driver.settle()
+        self.assertEqual(heard, ["local", "local"])
+        self.driver.clock.advance(2 * BUSY)
+        self.remote.close()
+        self.driver.settle()
+        self.assertEqual(heard, ["local", "local", "remote"])
+        self.assertIsInstance(running.error, PeerClosed)
+
+    def test_too_idle(self) -> None:
+        """But not for ever."""
+
+        async def attend(conversation: Conversation) -> None:
+            await conversation.speaker()
+
+        async def whole(task: Task) -> None:
+            talks = self.dialogues(task, NegotiationPolicy(Stages(late=attend)))
+            await talks.joined(self.outgoing)
+            await talks.late(IDLE)
+
+        running = self.driver.start(whole)
+        self.driver.clock.advance(IDLE * 1.02)
+        assert isinstance(running.error, DeadlineExceeded)
+        self.assertEqual(running.error.option, "TIMEOUTidle")
+
     def test_remote_inside_tls(self) -> None:
         """In client mode the late stage speaks to the remote side inside TLS."""
         pair = tls_pair()
@@ -172,7 +228,7 @@ class StageTests(DialoguesCase):
             talks.encrypting(local=False)
             talks.encrypted(CONTEXT, pair.ours, local=False)
             self.assertIsNone(talks.conversation.session)
-            await talks.late()
+            await talks.late(IDLE)
 
         self.driver.run(whole)
         self.assertEqual(pair.theirs.recv(100), b"secret")
@@ -244,7 +300,9 @@ class FailureTests(DialoguesCase):
         self.ours = pair.our_socket
 
         async def whole(task: Task) -> bool:
-            talks = self.dialogues(task, self.POLICY)
+            talks = self.dialogues(task, NegotiationPolicy(Stages(refuse=refusal(b"554 no\r\n"))))
+            # In clear it has been told that TLS comes now.
+            talks.conversation.refused = True
             talks.encrypting(local=True)
             talks.encrypted(CONTEXT, pair.ours, local=True)
             return await talks.failed(PeerRefused("no"))
@@ -316,7 +374,7 @@ class ChoiceTests(DialoguesCase):
             sock = await talks.connect(NOWHERE)
             self.addCleanup(sock.close)
             await talks.joined(sock)
-            await talks.late()
+            await talks.late(IDLE)
 
         self.driver.run(whole)
         accepted, peer = listener.accept()

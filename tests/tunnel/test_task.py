@@ -50,6 +50,51 @@ class TaskTests(SynchronousTestCase):
         self.far.send(b"x")
         self.assertEqual(self.driven.finish(), [WRITE, READ])
 
+    def test_first_ready(self) -> None:
+        """Of several descriptors the first one counts, and none is watched afterwards."""
+        other, far = socket.socketpair()
+        self.addCleanup(other.close)
+        self.addCleanup(far.close)
+        fds = self.near.fileno(), other.fileno()
+
+        async def wait(task: Task) -> int:
+            return await task.first_ready(fds, READ)
+
+        self.driven.run(wait)
+        self.driven.loop.settle()
+        self.assertEqual(self.driven.errors, [])
+        far.send(b"x")
+        self.assertEqual(self.driven.finish(), fds[1])
+        self.assertEqual(self.driven.loop.interest, {})
+
+    def test_pause(self) -> None:
+        """While a limit pauses its time does not run, and begins anew after it."""
+
+        async def wait(task: Task) -> None:
+            fd, limit = self.near.fileno(), task.limit("TIMEOUTbusy", 10)
+            with limit:
+                await task.ready(fd, READ)
+                with limit.pause(), task.limit("TIMEOUTidle", 100):
+                    await task.ready(fd, WRITE | READ)
+                    await task.sleep(50)
+                await task.ready(fd, READ)
+                self.near.recv(1)
+                await task.ready(fd, READ)
+
+        self.driven.run(wait)
+        self.driven.clock.advance(9)
+        self.far.send(b"x")
+        self.driven.loop.settle()
+        self.driven.clock.advance(51)
+        self.driven.loop.settle()
+        self.driven.clock.advance(9)
+        self.assertEqual(self.driven.errors, [])
+        self.driven.clock.advance(2)
+        error = self.driven.error
+        assert isinstance(error, DeadlineExceeded)
+        self.assertEqual(error.option, "TIMEOUTbusy")
+        self.assertEqual(len(self.driven.deadlines), 0)
+
     def test_limit(self) -> None:
         """A limit interrupts any wait inside its block when its time has come."""
 

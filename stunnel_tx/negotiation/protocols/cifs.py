@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from stunnel_tx.errors import LimitExceeded, PeerRefused, ProtocolViolation
 from stunnel_tx.negotiation.refusing import refusing
 from stunnel_tx.negotiation.stages import Negotiation, Stages
-from stunnel_tx.negotiation.upgrades import go_ahead, refusal
+from stunnel_tx.negotiation.upgrades import go_ahead, refusal, turning
 
 if TYPE_CHECKING:
     from stunnel_tx.negotiation.peer import Conversation
@@ -69,6 +69,9 @@ async def await_request(conversation: Conversation) -> None:
 NEGOTIATION = Negotiation(
     name="cifs",
     client=Stages(middle=refusing(request_tls, refuse), refuse=refuse),
-    server=Stages(early=refusing(await_request, refuse_request), refuse=refuse),
+    server=Stages(
+        early=refusing(await_request, refuse_request),
+        refuse=turning(refuse_request, refuse),
+    ),
     specification="RFC 1002 §4.3 with Samba's negative response 0x8E",
 )

@@ -150,11 +150,14 @@ def _auth_answer(parameter: bytes) -> bytes:
 
 
 async def answer_protection(conversation: Conversation) -> None:
-    """Server mode, inside TLS: PBSZ and PROT are ours, the first other command is the server's."""
+    """Server mode, inside TLS: PBSZ and PROT are ours, the first other command is the server's.
+
+    A server that speaks unasked, or leaves, takes its leave: the relay passes that on.
+    """
     local = conversation.local
     if conversation.state == _IMPLICIT:
         await local.send(GREETING)
-    while True:
+    while await conversation.speaker() is local:
         line = await local.read_line()
         command, parameter = split(line)
         if command == b"PBSZ":

@@ -19,7 +19,13 @@ from stunnel_tx.errors import PeerRefused, ProtocolViolation
 from stunnel_tx.negotiation.limits import TLS_HANDSHAKE
 from stunnel_tx.negotiation.refusing import refusing
 from stunnel_tx.negotiation.stages import Negotiation, Stages
-from stunnel_tx.negotiation.upgrades import go_ahead, refusal, taken_leave
+from stunnel_tx.negotiation.upgrades import (
+    go_ahead,
+    refusal,
+    request_refusal,
+    taken_leave,
+    turning,
+)
 
 if TYPE_CHECKING:
     from stunnel_tx.negotiation.peer import Conversation
@@ -60,7 +66,10 @@ STARTED: Final = numeric(_STARTED, b"STARTTLS successful, proceed with TLS hands
 #: ERROR is what a server says before it closes.
 refuse: Final = refusal(b"ERROR :Closing link: the server cannot be reached\r\n")
 #: The client broke the rules before TLS.
-refuse_request: Final = refusal(b"ERROR :Closing link: STARTTLS expected\r\n")
+refuse_request: Final = request_refusal(
+    fault=b"ERROR :Closing link: STARTTLS expected\r\n",
+    slow=b"ERROR :Closing link: STARTTLS did not come in time\r\n",
+)
 
 
 async def start_tls(conversation: Conversation) -> None:
@@ -120,7 +129,10 @@ def _printable(text: bytes) -> bytes:
 NEGOTIATION = Negotiation(
     name="irc",
     client=Stages(middle=refusing(start_tls, refuse), refuse=refuse),
-    server=Stages(early=refusing(await_start_tls, refuse_request), refuse=refuse),
+    server=Stages(
+        early=refusing(await_start_tls, refuse_request),
+        refuse=turning(refuse_request, refuse),
+    ),
     specification="IRCv3 tls 3.1",
     alpn=(b"irc",),
 )

@@ -31,7 +31,7 @@ from stunnel_tx.negotiation.ber import (
 from stunnel_tx.negotiation.limits import BYTES, LINES, TLS_HANDSHAKE
 from stunnel_tx.negotiation.refusing import refusing
 from stunnel_tx.negotiation.stages import Negotiation, Stages
-from stunnel_tx.negotiation.upgrades import go_ahead, refusal
+from stunnel_tx.negotiation.upgrades import go_ahead, refusal, request_refusal, turning
 from stunnel_tx.telemetry import events
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ RESPONSES: Final = {
 #: Result codes (RFC 4511 §4.1.9) with their names.
 SUCCESS: Final = 0
 PROTOCOL_ERROR: Final = 2
+ADMIN_LIMIT_EXCEEDED: Final = 11
 CONFIDENTIALITY_REQUIRED: Final = 13
 UNAVAILABLE: Final = 52
 RESULT_NAMES: Final = {
@@ -68,7 +69,7 @@ RESULT_NAMES: Final = {
     PROTOCOL_ERROR: "protocolError",
     8: "strongerAuthRequired",
     10: "referral",
-    11: "adminLimitExceeded",
+    ADMIN_LIMIT_EXCEEDED: "adminLimitExceeded",
     12: "unavailableCriticalExtension",
     CONFIDENTIALITY_REQUIRED: "confidentialityRequired",
     51: "busy",
@@ -144,7 +145,10 @@ def notice(code: int, words: bytes) -> bytes:
 #: The remote server cannot be had: a client may be told so at any time.
 refuse: Final = refusal(notice(UNAVAILABLE, b"The directory server cannot be reached"))
 #: The local client's own messages are at fault.
-refuse_request: Final = refusal(notice(PROTOCOL_ERROR, b"StartTLS expected"))
+refuse_request: Final = request_refusal(
+    fault=notice(PROTOCOL_ERROR, b"StartTLS expected"),
+    slow=notice(ADMIN_LIMIT_EXCEEDED, b"StartTLS did not come in time"),
+)
 
 
 async def start_tls(conversation: Conversation) -> None:
@@ -218,6 +222,9 @@ def _answer(message: Message) -> tuple[bytes, bool]:
 NEGOTIATION = Negotiation(
     name="ldap",
     client=Stages(middle=refusing(start_tls, refuse), refuse=refuse),
-    server=Stages(early=refusing(await_start_tls, refuse_request), refuse=refuse),
+    server=Stages(
+        early=refusing(await_start_tls, refuse_request),
+        refuse=turning(refuse_request, refuse),
+    ),
     specification="RFC 4511 §4.14, RFC 4513 §3.1",
 )

@@ -19,11 +19,11 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from stunnel_tx.errors import PeerRefused, ProtocolViolation
+from stunnel_tx.errors import DeadlineExceeded, PeerRefused, ProtocolViolation
 from stunnel_tx.negotiation.limits import TLS_HANDSHAKE
 from stunnel_tx.negotiation.refusing import refusing
 from stunnel_tx.negotiation.stages import Negotiation, Stages
-from stunnel_tx.negotiation.upgrades import go_ahead, refusal
+from stunnel_tx.negotiation.upgrades import go_ahead, refusal, request_refusal, turning
 
 if TYPE_CHECKING:
     from stunnel_tx.negotiation.peer import Conversation
@@ -66,7 +66,22 @@ def error_response(code: str, text: str) -> bytes:
 #: 08006 is connection_failure.
 refuse: Final = refusal(error_response("08006", "the database server cannot be reached"))
 #: 28000 is what the server itself says where no pg_hba.conf line allows plain text.
-refuse_request: Final = refusal(error_response("28000", "this service accepts TLS only"))
+#: 57014 what it says where authentication takes too long.
+refuse_request: Final = request_refusal(
+    fault=error_response("28000", "this service accepts TLS only"),
+    slow=error_response("57014", "the client did not ask for TLS in time"),
+)
+#: 08P01 is protocol_violation.
+refuse_name: Final = refusal(error_response("08P01", "TLS without the ALPN protocol postgresql"))
+
+
+async def refuse_plain(conversation: Conversation, error: Exception) -> None:
+    """Client mode: until its start message is there, a local client that is slow is so itself."""
+    slow = isinstance(error, DeadlineExceeded) and conversation.state is None
+    await (_refuse_slow if slow else refuse)(conversation, error)
+
+
+_refuse_slow: Final = refusal(error_response("57014", "no start message came in time"))
 
 
 async def open_plain(conversation: Conversation) -> None:
@@ -183,12 +198,12 @@ NEGOTIATION = Negotiation(
         early=refusing(open_plain, refuse),
         middle=refusing(request_tls, refuse),
         late=refusing(pass_start, refuse),
-        refuse=refuse,
+        refuse=refuse_plain,
     ),
     server=Stages(
         early=refusing(await_request, refuse_request),
-        middle=refusing(check_alpn, refuse_request),
-        refuse=refuse,
+        middle=refusing(check_alpn, refuse_name),
+        refuse=turning(refuse_request, refuse),
     ),
     specification="PostgreSQL frontend/backend protocol: session encryption, canceling requests",
     alpn=(ALPN,),

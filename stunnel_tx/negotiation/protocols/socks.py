@@ -7,7 +7,6 @@ client's choice is judged and connected by the driver, and answered with the tru
 from __future__ import annotations
 
 import errno
-import hmac
 from typing import TYPE_CHECKING, Final
 
 from stunnel_tx.errors import (
@@ -17,6 +16,7 @@ from stunnel_tx.errors import (
     ProtocolViolation,
     Rejected,
 )
+from stunnel_tx.negotiation.credentials import Credentials, credentials, matching
 from stunnel_tx.negotiation.destinations import Unresolved, canonical, split_host_port
 from stunnel_tx.negotiation.peer import Endpoint
 from stunnel_tx.negotiation.socks_messages import (
@@ -39,7 +39,6 @@ from stunnel_tx.negotiation.socks_messages import (
     reply,
 )
 from stunnel_tx.negotiation.stages import Negotiation, Stages
-from stunnel_tx.telemetry import events
 
 if TYPE_CHECKING:
     from stunnel_tx.negotiation.peer import Conversation, NegotiationOptions, Peer
@@ -53,6 +52,9 @@ _NONE_ACCEPTABLE: Final = 0xFF
 #: Version of the user/password sub-negotiation (RFC 1929 §2).
 _PASSWORD_VERSION: Final = 0x01
 
+#: Longest user and password, in bytes (RFC 1929 §2).
+LONGEST: Final = 255
+
 _BY_ERRNO: Final = {
     errno.ENETUNREACH: NETWORK_UNREACHABLE,
     errno.ENETDOWN: NETWORK_UNREACHABLE,
@@ -63,16 +65,12 @@ _BY_ERRNO: Final = {
 }
 
 
-def _credentials(options: NegotiationOptions) -> tuple[bytes, bytes] | None:
+def _credentials(options: NegotiationOptions) -> Credentials | None:
     """User and password of the service, None when it has none."""
-    if options.username is None or options.password is None:
-        return None
-    pair = tuple(
-        text.encode("utf-8", "surrogateescape") for text in (options.username, options.password)
-    )
-    if any(not 1 <= len(each) <= 255 for each in pair):
+    known = credentials(options)
+    if known is not None and any(len(each) > LONGEST for each in known):
         raise OperatingError("protocolUsername and protocolPassword have 1 to 255 bytes (RFC 1929)")
-    return pair[0], pair[1]
+    return known
 
 
 # --- client: R is the SOCKS server ---------------------------------------------------------
@@ -82,8 +80,8 @@ async def ask(conversation: Conversation) -> None:
     """Ask for a connection to ``protocolHost``, or to where the local side was going."""
     server = conversation.far()
     wanted = _wanted(conversation)
-    credentials = _credentials(conversation.options)
-    methods = [_NO_AUTHENTICATION] if credentials is None else [_NO_AUTHENTICATION, _PASSWORD]
+    ours = _credentials(conversation.options)
+    methods = [_NO_AUTHENTICATION] if ours is None else [_NO_AUTHENTICATION, _PASSWORD]
     await server.send(bytes((5, len(methods), *methods)))
     version, method = await server.read_exactly(2)
     if version != 5:
@@ -92,13 +90,12 @@ async def ask(conversation: Conversation) -> None:
         raise PeerRefused("the SOCKS server wants another way to log in")
     if method not in methods:
         raise ProtocolViolation("the SOCKS server chose a method that was not offered")
-    if method == _PASSWORD and credentials is not None:
-        await _log_in(server, *credentials)
+    if method == _PASSWORD and ours is not None:
+        await _log_in(server, *ours)
     await server.send(bytes((5, CONNECT, 0)) + wanted)
     code = await read_reply(server)
     if code != SUCCEEDED:
         words = REPLIES[code] if code < len(REPLIES) else f"reply code {code}"
-        conversation.note(events.SOCKS_FAILED, words)
         raise PeerRefused(f"SOCKS5 request failed: {words}")
 
 
@@ -130,16 +127,16 @@ async def _log_in(server: Peer, username: bytes, password: bytes) -> None:
 async def serve(conversation: Conversation) -> None:
     """Find out what the client wants; its answer waits for the connection."""
     local = conversation.local
-    credentials = _credentials(conversation.options)
+    wanted = _credentials(conversation.options)
     version = (await local.read_exactly(1))[0]
     if version == 4:
         request = await read_v4(local)
-        if credentials is not None:
+        if wanted is not None:
             # SOCKS 4 knows a user id and no password.
             await _refuse(conversation, request, NOT_ALLOWED)
             raise Rejected("SOCKS 4 from a client that has to log in")
     elif version == 5:
-        await _agree(local, credentials)
+        await _agree(local, wanted)
         request = await read_v5(local)
     else:
         raise ProtocolViolation("the client does not speak SOCKS 4 or 5")
@@ -151,29 +148,27 @@ async def serve(conversation: Conversation) -> None:
         conversation.destination = Endpoint(request.host, request.port)
 
 
-async def _agree(local: Peer, credentials: tuple[bytes, bytes] | None) -> None:
+async def _agree(local: Peer, wanted: Credentials | None) -> None:
     """Choose a method (RFC 1928 §3), and let the client log in where it has to."""
     count = (await local.read_exactly(1))[0]
     offered = await local.read_exactly(count)
-    method = _NO_AUTHENTICATION if credentials is None else _PASSWORD
+    method = _NO_AUTHENTICATION if wanted is None else _PASSWORD
     if method not in offered:
         await local.send(bytes((5, _NONE_ACCEPTABLE)))
         raise ProtocolViolation("the SOCKS client offers no acceptable way to log in")
     await local.send(bytes((5, method)))
-    if credentials is not None:
-        await _check(local, *credentials)
+    if wanted is not None:
+        await _check(local, wanted)
 
 
-async def _check(local: Peer, username: bytes, password: bytes) -> None:
-    """User and password of the client (RFC 1929 §2), compared in constant time."""
+async def _check(local: Peer, wanted: Credentials) -> None:
+    """User and password of the client (RFC 1929 §2)."""
     version, size = await local.read_exactly(2)
     if version != _PASSWORD_VERSION:
         raise ProtocolViolation("the SOCKS client logs in with an unknown version")
     given_name = await local.read_exactly(size)
     given_password = await local.read_exactly((await local.read_exactly(1))[0])
-    # Both comparisons are made whatever the first one says.
-    matches = hmac.compare_digest(given_name, username)
-    matches &= hmac.compare_digest(given_password, password)
+    matches = matching((given_name, given_password), wanted)
     await local.send(bytes((_PASSWORD_VERSION, not matches)))
     if not matches:
         raise Rejected("wrong user or password of a SOCKS client")

@@ -33,6 +33,7 @@ class Capabilities:
     psk: bool
     session_reused: bool
     session_text: bool
+    session_scope: bool
     certificate_callback: bool
     raw_records: bool
 
@@ -66,6 +67,7 @@ def capabilities() -> Capabilities:
         psk=has("SSL_CTX_set_psk_server_callback", "SSL_CTX_set_psk_client_callback"),
         session_reused=has("SSL_session_reused"),
         session_text=has("i2d_SSL_SESSION", "d2i_SSL_SESSION"),
+        session_scope=has("SSL_CTX_set_session_id_context"),
         certificate_callback=has("SSL_CTX_set_cert_cb"),
         raw_records=direct_available(),
     )

@@ -15,6 +15,7 @@ __all__ = [
     "option_bits",
     "session_reused",
     "set_groups",
+    "set_session_scope",
     "set_signature_algorithms",
     "verify_error_text",
 ]
@@ -108,6 +109,19 @@ def session_reused(connection: SSL.Connection) -> bool | None:
     if asker is None or pointer is None:
         return None
     return bool(asker(pointer))
+
+
+def set_session_scope(context: SSL.Context, scope: bytes) -> bool:
+    """Make *scope*, of 32 bytes at most, the session id context of *context* from now on.
+
+    It counts for connections made later. pyOpenSSL sets it before the first one only. False when
+    it cannot be set.
+    """
+    setter = getattr(_lib, "SSL_CTX_set_session_id_context", None)
+    pointer = getattr(context, "_context", None)
+    if setter is None or pointer is None:
+        return False
+    return bool(setter(pointer, scope, len(scope)) == 1)
 
 
 def verify_error_text(code: int) -> str:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from stunnel_tx.errors import StunnelTxError
+from stunnel_tx.errors import DeadlineExceeded, PeerRefused, StunnelTxError
 from tests.doubles.conversations import (
+    BUSY,
     Notes,
     ScriptedPeer,
     Turns,
@@ -54,11 +55,14 @@ def both(negotiation: Negotiation) -> tuple[Stages, Stages]:
     return negotiation.client, negotiation.server
 
 
-def refusal(stages: Stages, state: Any = None) -> bytes:
-    """What the local side is told when the remote side cannot be had."""
+def refusal(
+    stages: Stages, state: Any = None, *, inside_tls: bool = False, slow: bool = False
+) -> bytes:
+    """What the local side is told when the remote side cannot be had, or when time is up (slow)."""
     assert stages.refuse is not None
     local = ScriptedPeer(eof=False)
-    run(stages.refuse(conversation(local, state=state), OSError("down")))
+    error = DeadlineExceeded("TIMEOUTbusy", BUSY) if slow else PeerRefused("No more addresses")
+    run(stages.refuse(conversation(local, state=state, inside_tls=inside_tls), error))
     return local.sent
 
 

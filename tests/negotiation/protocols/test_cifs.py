@@ -65,5 +65,5 @@ class ServerTests(SynchronousTestCase):
 
     def test_backend_down(self) -> None:
         """The refusal gives no particular reason."""
-        for stages in (CLIENT, SERVER):
-            self.assertEqual(refusal(stages), UNSPECIFIED)
+        for stages, inside in ((CLIENT, False), (SERVER, True)):
+            self.assertEqual(refusal(stages, inside_tls=inside), UNSPECIFIED)

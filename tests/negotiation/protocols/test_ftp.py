@@ -169,6 +169,12 @@ class ServerTests(SynchronousTestCase):
             silent = play(SERVER.middle, short, b"220 x\r\n", eof=False)
             self.assertEqual(silent.error, "DeadlineExceeded")
 
+    def test_server_speaks_first(self) -> None:
+        """What the server says before the client has logged in is for the relay, not for us."""
+        played = play(SERVER.late, b"PBSZ 0\r\n", b"421 Timeout\r\n")
+        self.assertEqual((played.error, played.local, played.remote), ("", b"", b""))
+        self.assertEqual(played.remote_unread, b"421 Timeout\r\n")
+
     def test_backend_down(self) -> None:
         """421 tells that there will be no connection."""
         for stages in (CLIENT, SERVER):

@@ -143,5 +143,5 @@ class ServerTests(SynchronousTestCase):
 
     def test_backend_down(self) -> None:
         """ERROR tells that there will be no connection."""
-        for stages in (CLIENT, SERVER):
-            self.assertEqual(refusal(stages), GONE)
+        for stages, inside in ((CLIENT, False), (SERVER, True)):
+            self.assertEqual(refusal(stages, inside_tls=inside), GONE)

@@ -206,5 +206,10 @@ class ServerTests(SynchronousTestCase):
 
     def test_backend_down(self) -> None:
         """Inside TLS the client is told that the directory is unavailable."""
-        for stages in (CLIENT, SERVER):
-            self.assertEqual(refusal(stages), GONE)
+        for stages, inside in ((CLIENT, False), (SERVER, True)):
+            self.assertEqual(refusal(stages, inside_tls=inside), GONE)
+            self.assertEqual(refusal(stages, inside_tls=inside, slow=True), GONE)
+
+    def test_slow_client(self) -> None:
+        """Before TLS a client that is slow has not waited for the directory."""
+        self.assertEqual(refusal(SERVER, slow=True), notice(11, b"StartTLS did not come in time"))

@@ -31,6 +31,7 @@ START = HEADER.pack(8 + len(PARAMETERS), 3 << 16) + PARAMETERS
 CLIENT_HELLO = b"\x16\x03\x01\x02\x00"
 GONE = error_response("08006", "the database server cannot be reached")
 TLS_ONLY = error_response("28000", "this service accepts TLS only")
+WITHOUT_NAME = error_response("08P01", "TLS without the ALPN protocol postgresql")
 
 
 def authentication(code: int, data: bytes = b"") -> bytes:
@@ -203,7 +204,7 @@ class ServerTests(SynchronousTestCase):
             session = Session("TLSv1.3", "cipher", alpn=alpn)
             direct = play(SERVER.middle, state=lambda _: played.state, session=session)
             self.assertEqual(direct.error, error)
-            self.assertEqual(direct.local, TLS_ONLY if error else b"")
+            self.assertEqual(direct.local, WITHOUT_NAME if error else b"")
         self.assertEqual(
             play(SERVER.middle, state=lambda _: played.state).error, "ProtocolViolation"
         )
@@ -223,6 +224,7 @@ class ServerTests(SynchronousTestCase):
 
     def test_backend_down(self) -> None:
         """The client gets a fatal error of class 08 (connection exception)."""
-        for stages in (CLIENT, SERVER):
-            self.assertEqual(refusal(stages), GONE)
+        for stages, inside in ((CLIENT, False), (SERVER, True)):
+            self.assertEqual(refusal(stages, inside_tls=inside), GONE)
+        self.assertEqual(refusal(CLIENT, START[:8], slow=True), GONE)
         self.assertEqual(int.from_bytes(GONE[1:5], "big"), len(GONE) - 1)

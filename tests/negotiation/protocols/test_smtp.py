@@ -160,12 +160,17 @@ class AuthenticationTests(SynchronousTestCase):
             self.assertEqual(self.local.sent, REFUSED)
 
     def test_no_credentials(self) -> None:
-        """Without both a user and a password nobody logs in."""
-        for user, password in (("", "s3cret"), ("user", ""), ("", "")):
+        """Without user and password nobody logs in; with one of them there is nobody to be."""
+        remote = ScriptedPeer()
+        local = self.log_in(remote, username=None, password=None)
+        self.assertEqual(local.sent, b"220 localhost ESMTP ready\r\n")
+        self.assertEqual(remote.sent, b"")
+        for user, password in ((None, "s3cret"), ("user", None), ("", "")):
             remote = ScriptedPeer()
-            local = self.log_in(remote, username=user, password=password)
-            self.assertEqual(local.sent, b"220 localhost ESMTP ready\r\n")
-            self.assertEqual(remote.sent, b"")
+            self.assertRaises(
+                OperatingError, self.log_in, remote, username=user, password=password
+            )
+            self.assertEqual((remote.sent, self.local.sent), (b"", REFUSED))
 
     def test_nul_in_credentials(self) -> None:
         """A NUL would move the borders between the fields of PLAIN; it is refused."""

@@ -35,6 +35,7 @@ class CapabilitiesTests(SynchronousTestCase):
             or found.psk
             or found.session_reused
             or found.session_text
+            or found.session_scope
             or found.certificate_callback
             or found.raw_records
         )
