@@ -20,6 +20,7 @@ from stunnel_tx.configuration.option import Repeat, Scope
 from stunnel_tx.configuration.option_flags import OPTION_FLAGS
 from stunnel_tx.configuration.options import OPTIONS
 from stunnel_tx.configuration.options_verification import SUBJECT_CHECKS
+from stunnel_tx.configuration.protocol_warnings import doubtful_protocols, unused_credentials
 from stunnel_tx.configuration.socket_options import SOCKET_OPTION_KINDS
 
 if TYPE_CHECKING:
@@ -95,10 +96,16 @@ def security_warnings(
     return tuple(warnings)
 
 
-def authentication_warnings(settings: Settings, *, inetd: bool = False) -> tuple[Problem, ...]:
-    """Return what a client service should say when it starts, as stunnel does."""
-    scope = _Scope(settings, settings, inetd)
-    return tuple(_warning(settings, *finding) for finding in _authentication(scope))
+def authentication_warnings(
+    settings: Settings, general: Settings | None = None, *, inetd: bool = False
+) -> tuple[Problem, ...]:
+    """Return what a service should say when it starts, as a client of stunnel does.
+
+    ``general`` are the settings of the global part, where there is one.
+    """
+    scope = _Scope(settings, settings if general is None else general, inetd)
+    findings = [*_authentication(scope), *unused_credentials(settings, scope.is_own)]
+    return tuple(_warning(settings, *finding) for finding in findings)
 
 
 def file_permission_warnings(
@@ -291,6 +298,11 @@ def _without_effect(scope: _Scope) -> Iterator[Finding]:
             yield (f"{entry.name} has no effect on tcp", "remove it", "socket")
 
 
+def _protocols(scope: _Scope) -> Iterator[Finding]:
+    yield from unused_credentials(scope.settings, scope.is_own)
+    yield from doubtful_protocols(scope.settings, scope.is_own)
+
+
 _SERVICE_CHECKS: tuple[Callable[[_Scope], Iterator[Finding]], ...] = (
     _authentication,
     _peer_certificates,
@@ -300,6 +312,7 @@ _SERVICE_CHECKS: tuple[Callable[[_Scope], Iterator[Finding]], ...] = (
     _exposure,
     _lists_since_5_76,
     _without_effect,
+    _protocols,
 )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
+from stunnel_tx.configuration.protocol_warnings import PROXIES
 from stunnel_tx.configuration.rule import Complaint, Rule
 
 if TYPE_CHECKING:
@@ -12,13 +15,28 @@ if TYPE_CHECKING:
     from stunnel_tx.configuration.model import Settings
     from stunnel_tx.configuration.rule import Subject
 
-__all__ = ["PROTOCOL_RULES"]
+__all__ = ["PROTOCOL_RULES", "place_fault"]
 
 NTLM_REFUSED = (
     "NTLM is not supported: what HTTP proxies take of it rests on MD4 and single DES or MD5"
 )
 
+_LOGIN = ("protocolUsername", "protocolPassword")
+
 MAX_PORT = 65535
+
+LONGEST_CREDENTIAL = 255
+"""Bytes of a user or a password in SOCKS 5 (RFC 1929 section 2)."""
+
+_HOST = re.compile(r"[!$%+.0-9A-Z^_a-z~:-]{1,255}")
+_MAIL_NAME = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9._:\]-]{0,254}")
+_DOMAIN = re.compile(r"[^\s\x00-\x20\x7f'\"<>&]{1,1023}")
+
+_NAMES = {"lmtp": _MAIL_NAME, "smtp": _MAIL_NAME, "xmpp": _DOMAIN, "xmpp-server": _DOMAIN}
+"""What a client of a protocol may call itself, or whom it may ask for."""
+
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*")
+"""A field line (RFC 9110 section 5.1): a token, a colon, and no control characters."""
 
 _AUTHENTICATION = {
     "connect": ("basic",),
@@ -49,21 +67,77 @@ def _protocol(subject: Subject) -> Iterator[Complaint]:
 
 
 def _protocol_host(subject: Subject) -> Iterator[Complaint]:
-    protocol = _name(subject.settings)
-    if protocol not in {"connect", "socks"} or not subject["client"]:
+    protocol, given = _name(subject.settings), subject["protocolHost"]
+    if not subject["client"]:
         return
-    given = subject["protocolHost"]
-    if given is None:
-        yield Complaint(
-            f'"protocolHost" has to be configured for "protocol = {protocol}"',
-            "add protocolHost = HOST:PORT, the place to reach behind the proxy",
-            "protocol",
-        )
-        return
+    if protocol in PROXIES:
+        if given is None:
+            yield Complaint(
+                f'"protocolHost" has to be configured for "protocol = {protocol}"',
+                "add protocolHost = HOST:PORT, the place to reach behind the proxy",
+                "protocol",
+            )
+        elif remedy := place_fault(given):
+            yield Complaint("Invalid protocolHost", remedy, "protocolHost")
+    elif given is not None and protocol in _NAMES and not _NAMES[protocol].fullmatch(given):
+        remedy = "write a host name, or an address in brackets"
+        if protocol.startswith("xmpp"):
+            remedy = "write the domain, without blanks and quotes"
+        yield Complaint("Invalid protocolHost", remedy, "protocolHost")
+
+
+def place_fault(given: str) -> str:
+    """What would be right in place of *given* as HOST:PORT; empty when it is right."""
     host, _, port = given.rpartition(":")
     digits = port.isascii() and port.isdigit() and len(port) <= 5
     if not host or not digits or not 0 < int(port) <= MAX_PORT:
-        yield Complaint("Invalid protocolHost", "write HOST:PORT", "protocolHost")
+        return "write HOST:PORT"
+    if host.startswith("[") and host.endswith("]"):
+        return "" if _is_ipv6(host[1:-1]) else "write an IPv6 address in the brackets"
+    if ":" in host:
+        return f"an IPv6 address needs brackets: write [{host}]:{port}"
+    return "" if _HOST.fullmatch(host) else "write HOST:PORT, the host in visible ASCII characters"
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _credentials(subject: Subject) -> Iterator[Complaint]:
+    """Half of them is no protection where they are asked for, and no use where they are sent."""
+    if subject["protocol"] is None:
+        return
+    for option, other in (_LOGIN, _LOGIN[::-1]):
+        if subject[option] is not None and subject[other] is None:
+            yield Complaint(f'"{option}" needs "{other}"', f"add {other}", option)
+
+
+def _credential_values(subject: Subject) -> Iterator[Complaint]:
+    protocol = _name(subject.settings)
+    for option in _LOGIN:
+        given = subject[option]
+        if given is None:
+            continue
+        size = len(given.encode("utf-8", "surrogateescape"))
+        if protocol == "socks" and size > LONGEST_CREDENTIAL:
+            remedy = f"SOCKS has room for {LONGEST_CREDENTIAL} bytes (RFC 1929)"
+            yield Complaint(f"{option} is too long", remedy, option)
+    username = subject["protocolUsername"]
+    if protocol == "connect" and username is not None and ":" in username:
+        remedy = "Basic authentication ends the user at the first colon (RFC 7617)"
+        yield Complaint("protocolUsername contains a colon", remedy, "protocolUsername")
+
+
+def _headers(subject: Subject) -> Iterator[Complaint]:
+    if _name(subject.settings) != "connect" or not subject["client"]:
+        return
+    for line in subject["protocolHeader"]:
+        if not _HEADER.fullmatch(line):
+            yield Complaint("Invalid protocolHeader", "write NAME: VALUE", "protocolHeader")
 
 
 def _authentication(subject: Subject) -> Iterator[Complaint]:
@@ -135,6 +209,9 @@ PROTOCOL_RULES = (
     Rule("client protocol transport", _protocol),
     Rule("client protocol protocolHost", _protocol_host),
     Rule("client protocol protocolAuthentication", _authentication),
+    Rule("protocol protocolUsername protocolPassword", _credentials),
+    Rule("protocol protocolUsername protocolPassword", _credential_values),
+    Rule("client protocol protocolHeader", _headers),
     Rule("client protocol protocolAllow", _allow),
     Rule("protocol sendProxy", _proxy_header),
     Rule("client protocol sni", _name_based),

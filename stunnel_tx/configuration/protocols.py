@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-__all__ = ["BUILT_IN", "FindProtocol", "Protocol", "built_in"]
+__all__ = ["BUILT_IN", "OPTIONS_IN_USE", "FindProtocol", "Protocol", "built_in"]
 
 
 @frozen
@@ -74,6 +74,20 @@ BUILT_IN = {
     )
 }
 """The protocols of this program; those of stunnel are among them."""
+
+_LOGIN = ("protocolUsername", "protocolPassword")
+
+OPTIONS_IN_USE: dict[tuple[str, str], tuple[str, ...]] = {
+    ("connect", "client"): (*_LOGIN, "protocolHost", "protocolAuthentication", "protocolHeader"),
+    ("connect", "server"): _LOGIN,
+    ("lmtp", "client"): (*_LOGIN, "protocolHost", "protocolAuthentication"),
+    ("smtp", "client"): (*_LOGIN, "protocolHost", "protocolAuthentication"),
+    ("socks", "client"): (*_LOGIN, "protocolHost"),
+    ("socks", "server"): _LOGIN,
+    ("xmpp", "client"): ("protocolHost",),
+    ("xmpp-server", "client"): ("protocolHost",),
+}
+"""The options around ``protocol`` that a protocol goes by in a mode; others have no effect."""
 
 
 def built_in(name: str) -> Protocol | None:

@@ -9,9 +9,9 @@ def find_line(data: bytes, limit: int) -> tuple[bytes | None, int]:
     """The first line of *data*, which may have been looked at only in part.
 
     Its text without terminator, None while there is none yet, and how many bytes can belong to
-    nothing but this line. CRLF ends a line; a bare LF is tolerated, since many programs send it. Raises
-    :class:`~stunnel_tx.errors.ProtocolViolation` for NUL and for CR without LF, both of which
-    some parsers take for an end of line, and :class:`~stunnel_tx.errors.LimitExceeded` for
+    nothing but this line. CRLF ends a line; a bare LF is tolerated, since many programs send it.
+    Raises :class:`~stunnel_tx.errors.ProtocolViolation` for NUL and for CR without LF, both of
+    which some parsers take for an end of line, and :class:`~stunnel_tx.errors.LimitExceeded` for
     more than *limit* bytes without an end. What follows the line is never judged here.
     """
     end = data.find(b"\n")

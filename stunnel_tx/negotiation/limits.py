@@ -1,7 +1,8 @@
 """Bounds on what a peer may make a negotiation read; the driver enforces them all.
 
 The time of a whole negotiation is bounded as well: TIMEOUTbusy, as one absolute deadline for
-everything before the relay, not a time for each wait.
+everything before the relay, not a time for each wait. Only where a client inside TLS may think
+before it goes on, TIMEOUTidle takes its place.
 """
 
 from __future__ import annotations

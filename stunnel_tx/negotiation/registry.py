@@ -12,7 +12,7 @@ __all__ = ["BUILT_IN_NAMES", "find_built_in"]
 
 #: The words of ``protocol``; each has a module of its name, with underscores for hyphens.
 BUILT_IN_NAMES: Final = (
-    *("capwin", "capwinctrl", "cifs", "connect", "ftp", "imap", "irc", "ldap", "lmtp", "mysql"),
+    *("cifs", "connect", "ftp", "imap", "irc", "ldap", "lmtp", "mysql"),
     *("nntp", "pgsql", "pop3", "proxy", "sieve", "smtp", "socks", "xmpp", "xmpp-server"),
 )
 

@@ -44,7 +44,6 @@ class Negotiation:
     """One protocol: its ``protocol =`` word and what it does in either mode (None: not at all).
 
     ``alpn`` are the names registered for it with IANA, ``specification`` names the documents.
-    ``unsupported`` is the reason given where the word is recognised but refused.
     """
 
     name: str
@@ -52,4 +51,3 @@ class Negotiation:
     server: Stages | None
     specification: str
     alpn: tuple[bytes, ...] = ()
-    unsupported: str = ""

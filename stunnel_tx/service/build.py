@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from stunnel_tx.service.inherited import InheritedSocket
     from stunnel_tx.service.rebuilding import Renewable
     from stunnel_tx.telemetry.log import Scope
+    from stunnel_tx.tls.handshake import TLSContext
     from stunnel_tx.tls.passphrases import Passphrases
     from stunnel_tx.tunnel.destination import Target
 
@@ -96,14 +97,37 @@ def build_service(  # noqa: PLR0913 - what a service is made of, and how far to 
     Raises :class:`~stunnel_tx.errors.OperatingError`.
     """
     scope(events.INITIALIZING_SERVICE, settings.name)
-    client = bool(settings["client"])
-    socket_options = settings["socket"]
     wanted = tls_policy(settings, chroot)
     source = renewable(wanted, look, chroot) if settings["renew"] else None
     tls = build_context(wanted, scope, passphrases, rehearsal=rehearsal)
-    policy = ServicePolicy(
+    identify = connection_ids(settings["logId"], sequence)
+    return Blueprint(
         name=settings.name,
-        client=client,
+        accept=settings["accept"],
+        accept_options=option_settings(settings["socket"], "a"),
+        owner=UnixOwner(
+            find_user(settings["setuid"]) or -1,
+            find_group(settings["setgid"]) or -1,
+        ),
+        policy=service_policy(settings, reactor, scope, tls, identify),
+        source=source,
+    )
+
+
+def service_policy(
+    settings: Settings,
+    reactor: Any,
+    scope: Scope,
+    tls: TLSContext,
+    identify: Callable[[], str],
+) -> ServicePolicy:
+    """What the tunnels of one service go by; its names are resolved now."""
+    redirect = None
+    if settings["redirect"]:
+        redirect = build_destination(settings, reactor, scope, "redirect")
+    return ServicePolicy(
+        name=settings.name,
+        client=bool(settings["client"]),
         tls=tls,
         destination=build_destination(settings, reactor, scope),
         busy=settings["TIMEOUTbusy"],
@@ -114,25 +138,10 @@ def build_service(  # noqa: PLR0913 - what a service is made of, and how far to 
             require_close_notify=settings["requireCloseNotify"],
         ),
         threshold=settings["debug"].level,
-        identify=connection_ids(settings["logId"], sequence),
-        local_options=option_settings(socket_options, "l"),
-        redirect=(
-            build_destination(settings, reactor, scope, "redirect")
-            if settings["redirect"]
-            else None
-        ),
+        identify=identify,
+        local_options=option_settings(settings["socket"], "l"),
+        redirect=redirect,
         negotiation=negotiation_policy(settings, build_connector(settings), reactor),
-    )
-    return Blueprint(
-        name=settings.name,
-        accept=settings["accept"],
-        accept_options=option_settings(socket_options, "a"),
-        owner=UnixOwner(
-            find_user(settings["setuid"]) or -1,
-            find_group(settings["setgid"]) or -1,
-        ),
-        policy=policy,
-        source=source,
     )
 
 

@@ -53,7 +53,6 @@ def traits_of(negotiation: Negotiation) -> Protocol:
         before_tls=early,
         connects_first=server is not None and server.connects_first,
         chooses_destination=server is not None and server.chooses_destination,
-        unsupported=negotiation.unsupported,
     )
 
 

@@ -117,7 +117,7 @@ class Reader:
         blueprints = []
         for settings in configuration.services:
             warnings = (
-                *authentication_warnings(settings),
+                *authentication_warnings(settings, configuration.globals),
                 *file_permission_warnings(settings, lambda path: Path(path).stat().st_mode),
             )
             for warning in warnings:

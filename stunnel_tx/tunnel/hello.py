@@ -29,12 +29,9 @@ UNRECOGNIZED_NAME: Final = 112
 NO_APPLICATION_PROTOCOL: Final = 120
 
 
-async def read_hello(
-    task: Task, sock: socket.socket, *, prompted: bool = False
-) -> ClientHello:
+async def read_hello(task: Task, sock: socket.socket) -> ClientHello:
     """Wait for a whole ClientHello and leave it in the receive buffer of *sock*.
 
-    *prompted*: the client has just been told to begin, and has not begun yet.
     Raises :class:`~stunnel_tx.errors.PeerClosed` when the peer goes away first, and what
     :func:`stunnel_tx.tls.client_hello.parse` raises for anything that is not one. The time is
     bounded by the caller; the size by the parser.
@@ -43,8 +40,6 @@ async def read_hello(
     size = _FIRST_LOOK
     low_water = 1
     seen = 0
-    if prompted:
-        await task.ready(fd, READ)
     while True:
         try:
             data = sock.recv(size, socket.MSG_PEEK)

@@ -180,7 +180,10 @@ class Tunnel:
         talks.encrypting(local=not client)
         task = self._live_task()
         if not client:
-            self._choose(await read_hello(task, sock, prompted=talks.prompted), sock)
+            if talks.prompted:
+                # It cannot have begun yet: looking at once would be wasted.
+                await task.ready(sock.fileno(), READ)
+            self._choose(await read_hello(task, sock), sock)
             talks.switch(self.policy.negotiation, self._scope)
         await self._shake(task, sock)
         if self.redirected:

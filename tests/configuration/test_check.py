@@ -279,7 +279,8 @@ class MeaningTests(WarningCase):
 
     def test_connect_where_clients_choose(self) -> None:
         """Stunnel wants a connect line for its HTTP proxy, and nobody uses it."""
-        text = f"{SERVER}protocol = connect\nprotocolAllow = 192.0.2.0/24\n"
+        known = "protocolAllow = 192.0.2.0/24\nverifyChain = yes\nCAfile = ca\n"
+        text = f"{SERVER}protocol = connect\n{known}"
         self.assert_warning(text, "connect has no effect: clients choose where to go")
 
     def test_datagram_options(self) -> None:

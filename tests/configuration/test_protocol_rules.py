@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from stunnel_tx.configuration.protocol_rules import PROTOCOL_RULES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stunnel_tx.configuration.protocol_rules import PROTOCOL_RULES, place_fault
 from stunnel_tx.configuration.protocols import BUILT_IN
+from stunnel_tx.negotiation.destinations import split_host_port
 from tests.configuration.test_rules import CLIENT, SERVER, RuleCase
 
 BEHIND = "protocolHost = h:443\n"
@@ -59,6 +63,48 @@ class DestinationTests(RuleCase):
             text = f"{CLIENT}protocol = {name}\nprotocolHost = [2001:db8::1]:443\n"
             self.assertEqual(self.complaints(text), [])
 
+    def test_bad_hosts(self) -> None:
+        """What no connection could be made with is refused, with what would be right."""
+        for name in ("connect", "socks"):
+            for host, remedy in (
+                ("::1:443", "write [::1]:443"),
+                ("[h]:443", "write an IPv6 address in the brackets"),
+                ("a b:443", "visible ASCII"),
+                ("bücher.example:443", "visible ASCII"),
+                ("user@h:443", "visible ASCII"),
+            ):
+                text = f"{CLIENT}protocol = {name}\nprotocolHost = {host}\n"
+                self.assert_complaint(text, "Invalid protocolHost", remedy)
+
+    @settings(deadline=None, max_examples=100)
+    @given(st.text(alphabet=":[]0123456789abfx.-_ /@é\udcff\x7f", max_size=24))
+    def test_as_when_connecting(self, host: str) -> None:
+        """A host behind a proxy passes when it can be asked for, and only then."""
+        try:
+            split_host_port(host)
+        except ValueError:
+            good = False
+        else:
+            good = True
+        self.assertEqual(place_fault(host) == "", good, host)
+
+    def test_names(self) -> None:
+        """Elsewhere it is a name: what a mail client calls itself, or an XMPP domain."""
+        for name, host, good in (
+            ("smtp", "me.example", True),
+            ("smtp", "[192.0.2.1]", True),
+            ("smtp", "bad host", False),
+            ("lmtp", "bad host", False),
+            ("xmpp", "b\u00fccher.example", True),
+            ("xmpp", "bad host", False),
+            ("xmpp-server", "a'b", False),
+            ("imap", "bad host", True),
+        ):
+            text = f"{CLIENT}protocol = {name}\nprotocolHost = {host}\n"
+            found = self.complaints(text)
+            self.assertEqual(found == [], good, (name, host, found))
+            self.assertTrue(good or "Invalid protocolHost" in found[0])
+
     def test_allow_list(self) -> None:
         """An HTTP proxy without an allow list is refused; a SOCKS proxy has a default."""
         self.assert_complaint(f"{NOWHERE}protocol = connect\n", "protocolAllow")
@@ -91,6 +137,44 @@ class AuthenticationTests(RuleCase):
             for word, good in (("plain", True), ("LOGIN", True), ("cram-md5", False)):
                 text = f"{CLIENT}protocol = {name}\nprotocolAuthentication = {word}\n"
                 self.assertEqual(self.complaints(text) == [], good, word)
+
+
+class LoginTests(RuleCase):
+    """The options protocolUsername and protocolPassword."""
+
+    def test_half(self) -> None:
+        """One without the other is a mistake, whatever the protocol: it would protect nothing."""
+        for option, other in (
+            ("protocolUsername", "protocolPassword"),
+            ("protocolPassword", "protocolUsername"),
+        ):
+            for text in (
+                f"{NOWHERE}protocol = socks\n",
+                f"{NOWHERE}{LISTED}protocol = connect\n",
+                f"{CLIENT}{BEHIND}protocol = connect\n",
+                f"{CLIENT}protocol = smtp\n",
+                f"{SERVER}protocol = imap\n",
+            ):
+                self.assert_complaint(f"{text}{option} = x\n", f'"{option}" needs "{other}"')
+                self.assertEqual(self.complaints(f"{text}{option} = x\n{other} = y\n"), [])
+
+    def test_values(self) -> None:
+        """What a protocol cannot carry is refused, and no password is repeated."""
+        connect = f"{CLIENT}{BEHIND}protocol = connect\nprotocolPassword = s3cret\n"
+        self.assert_complaint(f"{connect}protocolUsername = a:b\n", "colon", "RFC 7617")
+        long = "s3cret" * 43
+        socks = f"{NOWHERE}protocol = socks\nprotocolUsername = a\nprotocolPassword = {long}\n"
+        self.assert_complaint(socks, "protocolPassword is too long", "255")
+        for text in (connect + "protocolUsername = a:b\n", socks):
+            self.assertNotIn("cret", " ".join(self.complaints(text)))
+
+    def test_header(self) -> None:
+        """A line of a CONNECT request is a name, a colon and a value."""
+        text = f"{CLIENT}{BEHIND}protocol = connect\nprotocolHeader = "
+        for line in ("X-A: 1", "X-A:", "x_a:b: c"):
+            self.assertEqual(self.complaints(f"{text}{line}\n"), [], line)
+        for line in ("foo", ": x", "a b: c", "a: b\x7f"):
+            self.assert_complaint(f"{text}{line}\n", "Invalid protocolHeader", "NAME: VALUE")
 
 
 class HeaderTests(RuleCase):

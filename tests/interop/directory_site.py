@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import quote
 
 from tests.doubles.real_programs import free_port
 from tests.interop.daemon_site import DaemonSite
@@ -55,7 +54,7 @@ class SlapdSite(DaemonSite):
     def slapd(self, *, tls: bool, address: str = "") -> str:
         """Run slapd: with *tls* it answers nobody without, else it knows no TLS; its address.
 
-        That is *address*, HOST:PORT or the path of a UNIX socket, if there is one.
+        That is *address*, HOST:PORT, if there is one.
         """
         self.folder("entries")
         text = _SLAPD.format(
@@ -94,6 +93,4 @@ class SlapdSite(DaemonSite):
 
 def url_of(address: str) -> str:
     """*address* as the programs of OpenLDAP want it; on port 636 there is TLS from the start."""
-    if address.startswith("/"):
-        return f"ldapi://{quote(address, safe='')}"
     return f"ldap{'s' if address.endswith(':636') else ''}://{address}"

@@ -32,16 +32,12 @@ class PostgreSQLSite(DaemonSite):
     def postgresql(self, *, tls: bool, address: str = "") -> str:
         """Run the server: with *tls* it takes nobody without, else it knows no TLS.
 
-        It listens at *address*, HOST:PORT or the path of a UNIX socket, on a free port without.
+        It listens at *address*, HOST:PORT, on a free port without.
         """
         home = self.folder("postgres", "postgres")
         address = address or f"127.0.0.1:{free_port()}"
-        if address.startswith("/"):
-            folder, _, port = address.rpartition("/.s.PGSQL.")
-            places = f"listen_addresses= unix_socket_directories={folder} port={port}"
-        else:
-            host, _, port = address.rpartition(":")
-            places = f"listen_addresses={host} unix_socket_directories= port={port}"
+        host, _, port = address.rpartition(":")
+        places = f"listen_addresses={host} unix_socket_directories= port={port}"
         data = home / "data"
         password = self.file("password", PASSWORD, "postgres")
         self.run_client(

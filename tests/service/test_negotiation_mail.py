@@ -194,6 +194,15 @@ class ServerTests(NegotiatedCase):
             user.hear(greeting)
             self.relays(user, server)
 
+    def test_prompt_greeting(self) -> None:
+        """A client that says nothing is greeted after the fifth of a second that it has."""
+        user = self.server_mode("protocol = smtp")
+        self.server().say(b"220 mx\r\n")
+        self.rig.turner.turn()
+        self.rig.turner.advance(0.24)
+        self.rig.turner.turn()
+        self.assertEqual(user.socket.recv(100), b"220 mx ESMTP ready\r\n")
+
     def test_application_protocols(self) -> None:
         """A client that wants another protocol is lost, and is told so by the alert."""
         user = self.server_mode("protocol = imap")

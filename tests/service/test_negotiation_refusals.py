@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stunnel_tx.negotiation.mysql_packets import SSL as TLS_FLAG
 from stunnel_tx.negotiation.mysql_packets import CANNOT_CONNECT, HANDSHAKE_ERROR, error, packet
+from stunnel_tx.negotiation.mysql_packets import SSL as TLS_FLAG
 from stunnel_tx.negotiation.protocols.ldap import notice
 from stunnel_tx.negotiation.protocols.pgsql import error_response
 from tests.doubles.negotiated import NegotiatedCase

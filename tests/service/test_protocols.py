@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -159,8 +158,3 @@ class TraitTests(SynchronousTestCase):
         found = self.traits(Stages(), Stages(connects_first=True, chooses_destination=True))
         self.assertFalse(found.connects_first)
         self.assertFalse(found.chooses_destination)
-
-    def test_unsupported(self) -> None:
-        """The reason for which a word is refused is passed on."""
-        negotiation = evolve(Negotiation("x", None, None, ""), unsupported="gone for good")
-        self.assertEqual(traits_of(negotiation).unsupported, "gone for good")

@@ -9,13 +9,7 @@ from attrs import field, frozen
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from stunnel_tx.errors import (
-    DeadlineExceeded,
-    LimitExceeded,
-    OperatingError,
-    PeerClosed,
-    PeerRefused,
-)
+from stunnel_tx.errors import LimitExceeded, OperatingError, PeerRefused
 from stunnel_tx.negotiation.destinations import DestinationPolicy
 from stunnel_tx.negotiation.limits import LINES
 from stunnel_tx.negotiation.peer import Endpoint, NegotiationOptions
@@ -166,53 +160,6 @@ class StageTests(DialoguesCase):
             await talks.conversation.local.read_line()
 
         self.assertRaises(LimitExceeded, self.driver.run, whole)
-
-    def test_idle_client(self) -> None:
-        """In the late stage both sides may be silent for long, and either is heard."""
-        pair = tls_pair()
-        self.addCleanup(pair.close)
-        heard: list[str] = []
-
-        async def attend(conversation: Conversation) -> None:
-            for _ in range(3):
-                speaker = await conversation.speaker()
-                heard.append("local" if speaker is conversation.local else "remote")
-                await speaker.read_exactly(1)
-
-        async def whole(task: Task) -> None:
-            talks = self.dialogues(task, NegotiationPolicy(Stages(late=attend)))
-            talks.encrypted(CONTEXT, pair.ours, local=True)
-            await talks.joined(self.outgoing)
-            await talks.late(IDLE)
-
-        self.ours = pair.our_socket
-        running = self.driver.start(whole)
-        self.driver.clock.advance(2 * BUSY)
-        # Two bytes in one record: the second one lies in OpenSSL.
-        pair.theirs.send(b"xy")
-        self.driver.settle()
-        self.assertEqual(heard, ["local", "local"])
-        self.driver.clock.advance(2 * BUSY)
-        self.remote.close()
-        self.driver.settle()
-        self.assertEqual(heard, ["local", "local", "remote"])
-        self.assertIsInstance(running.error, PeerClosed)
-
-    def test_too_idle(self) -> None:
-        """But not for ever."""
-
-        async def attend(conversation: Conversation) -> None:
-            await conversation.speaker()
-
-        async def whole(task: Task) -> None:
-            talks = self.dialogues(task, NegotiationPolicy(Stages(late=attend)))
-            await talks.joined(self.outgoing)
-            await talks.late(IDLE)
-
-        running = self.driver.start(whole)
-        self.driver.clock.advance(IDLE * 1.02)
-        assert isinstance(running.error, DeadlineExceeded)
-        self.assertEqual(running.error.option, "TIMEOUTidle")
 
     def test_remote_inside_tls(self) -> None:
         """In client mode the late stage speaks to the remote side inside TLS."""

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import socket
+from typing import TYPE_CHECKING
 
+from attrs import evolve
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
+from stunnel_tx.negotiation.stages import Stages
 from stunnel_tx.telemetry.levels import NOTICE
 from stunnel_tx.tunnel.destination import SocketAddress
+from stunnel_tx.tunnel.dialogues import NegotiationPolicy
 from tests.doubles.private_reactor import open_descriptors
 from tests.doubles.relayed import ScriptedPeer
 from tests.doubles.tls_pairs import TLS_1_2, TLS_1_3
 from tests.doubles.tunnels import BUSY, CONNECT, PEER, TunnelRig, tls_context
 from tests.tls.test_client_hello import real_hello
+
+if TYPE_CHECKING:
+    from stunnel_tx.negotiation.peer import Conversation
 
 RESET = b"\x01\0\0\0\0\0\0\0"
 
@@ -342,3 +349,30 @@ class EndTests(TunnelTestCase):
         rig = self.rig()
         tunnel, _, _ = rig.join()
         self.assertIs(tunnel.policy, rig.policy)
+
+
+class FaultTests(SynchronousTestCase):
+    """Bugs of protocols, which may be those of plugins."""
+
+    def test_refusal_with_a_bug(self) -> None:
+        """What goes wrong while a client is refused does not hide why it was refused."""
+
+        async def listen(conversation: Conversation) -> None:
+            await conversation.local.read_line()
+
+        async def refuse(_conversation: Conversation, _error: Exception) -> None:
+            raise ZeroDivisionError
+
+        rig = TunnelRig()
+        self.addCleanup(rig.close)
+        rig.policy = evolve(
+            rig.policy, negotiation=NegotiationPolicy(Stages(listen, refuse=refuse))
+        )
+        _, far = rig.arrive()
+        rig.clock.advance(BUSY * 1.04)
+        far.close()
+        self.assertTrue(rig.over())
+        errors = rig.errors()
+        self.assertEqual(len(errors), 2, errors)
+        self.assertIn("TIMEOUTbusy exceeded", errors[0])
+        self.assertIn("Internal error in a tunnel: ZeroDivisionError", errors[1])

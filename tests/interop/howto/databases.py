@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
-from tests.interop.daemon_site import give
 from tests.interop.howto.machine import FOLDER, Machine
 from tests.interop.mariadb_site import MariaDBSite
 from tests.interop.postgresql_site import PostgreSQLSite
@@ -19,13 +17,10 @@ class PostgreSQLTests(Machine, PostgreSQLSite):
     """A row is stored and selected."""
 
     def test_server(self) -> None:
-        """PostgreSQL has a UNIX socket alone; clients want TLS, and know who must be there."""
+        """PostgreSQL knows no TLS; clients want it, and know who must be there."""
         self.host(HOST, "127.0.0.3")
         self.certificate(FOLDER / "database.pem", HOST)
-        folder = Path("/run/postgresql")
-        folder.mkdir()
-        give(folder, "postgres")
-        self.postgresql(tls=False, address=f"{folder}/.s.PGSQL.5432")
+        self.postgresql(tls=False, address="127.0.0.1:15432")
         ours = self.run_page(PAGE, 0)
         verified = f"sslmode=verify-full sslrootcert={self.directory}/ca.pem"
         self.check_rows(f"{HOST}:5432", "none", verified)

@@ -333,7 +333,8 @@ class ServerTests(SynchronousTestCase):
 
     def test_half_a_log_in(self) -> None:
         """A service with a user and no password, or the other way round, serves nobody."""
-        for options in ({"username": "me"}, {"password": "secret"}):
+        halves: tuple[dict[str, Any], ...] = ({"username": "me"}, {"password": "secret"})
+        for options in halves:
             talk = self.talk(REQUEST, **options)
             self.assertRaises(OperatingError, run, self.dialogue(talk))
             self.assertEqual((self.local.sent, talk.destination), (b"", None))

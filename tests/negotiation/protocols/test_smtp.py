@@ -79,8 +79,8 @@ class AuthenticationTests(SynchronousTestCase):
         self,
         remote: ScriptedPeer,
         authentication: str = "basic",
-        username: str = "user",
-        password: str = "s3cret",
+        username: str | None = "user",
+        password: str | None = "s3cret",
     ) -> ScriptedPeer:
         """The late stage of client mode; the local side."""
         local, notes = ScriptedPeer(), Notes()
@@ -167,9 +167,7 @@ class AuthenticationTests(SynchronousTestCase):
         self.assertEqual(remote.sent, b"")
         for user, password in ((None, "s3cret"), ("user", None), ("", "")):
             remote = ScriptedPeer()
-            self.assertRaises(
-                OperatingError, self.log_in, remote, username=user, password=password
-            )
+            self.assertRaises(OperatingError, self.log_in, remote, username=user, password=password)
             self.assertEqual((remote.sent, self.local.sent), (b"", REFUSED))
 
     def test_nul_in_credentials(self) -> None:
