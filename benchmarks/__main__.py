@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from benchmarks.certificates import make_certificates
 from benchmarks.errors import BenchmarkError, UnknownMetric
 from benchmarks.limits import raise_open_files
-from benchmarks.measurements import Bench, backend_of, measure
+from benchmarks.measurements import Bench, backends_of, measure
 from benchmarks.metrics import DEFAULT, OTHERS, parse_metrics
 from benchmarks.processes import ROOT, Process, free_port
 from benchmarks.programs import PEERS, PLACE, REFERENCE, find_programs
@@ -74,7 +74,7 @@ def start_backends(
 ) -> dict[str, int]:
     """Start the backends that *metrics* need, until *stack* ends; their ports by name."""
     ports: dict[str, int] = {}
-    for name in sorted({backend_of(metric) for metric in metrics}):
+    for name in sorted({name for metric in metrics for name in backends_of(metric)}):
         ports[name] = free_port()
         words = [sys.executable, "-m", "benchmarks.backend", "--port", str(ports[name])]
         if name == "tls":

@@ -18,6 +18,7 @@ class Setting:
 
     *most_connections* bounds tables that some programs size at start; *user* is whom to become
     when root, for a program that insists. *names* are server names with a certificate each.
+    *beside* is a second service without the protocol: where it accepts, and connects to.
     """
 
     accept: int
@@ -28,6 +29,7 @@ class Setting:
     most_connections: int = 1000
     user: str = ""
     names: tuple[tuple[str, Path], ...] = ()
+    beside: tuple[int, int] | None = None
 
 
 def stunnel_configuration(setting: Setting) -> str:
@@ -47,6 +49,10 @@ def stunnel_configuration(setting: Setting) -> str:
     ]
     if setting.protocol:
         lines.append(f"protocol = {setting.protocol}")
+    if setting.beside is not None:
+        accept, connect = setting.beside
+        lines += ["[beside]", f"accept = 127.0.0.1:{accept}", f"connect = 127.0.0.1:{connect}"]
+        lines.append(f"cert = {setting.certificate}")
     for name, certificate in setting.names:
         lines += [f"[{name}]", f"sni = benchmark:{name}", f"cert = {certificate}"]
         lines.append(f"connect = 127.0.0.1:{setting.connect}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from statistics import mean
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
@@ -40,10 +41,11 @@ _WARM_UP: Final = 100
 #: Bytes that do it for bulk transfers.
 _WARM_UP_SIZE: Final = 16 * 1024 * 1024
 
-#: Simultaneous handshakes, and those with STARTTLS: there a program waits 0.2 s to see whether
-#: the client starts TLS unasked.
+#: Simultaneous handshakes, and those with STARTTLS: there a program waits so many seconds to see
+#: whether the client starts TLS unasked.
 _HANDSHAKES: Final = 8
 _NEGOTIATIONS: Final = 64
+_NEGOTIATION_WAIT: Final = 0.2
 
 #: The part of handshakes that must have been resumed for a figure to be one of resumption.
 _RESUMED: Final = 0.95
@@ -64,11 +66,14 @@ class Bench:
     files: int
 
 
-def backend_of(metric: Metric) -> str:
-    """The name of the backend that *metric* needs: ``plain``, ``tls`` or a protocol."""
+def backends_of(metric: Metric) -> tuple[str, ...]:
+    """The names of the backends that *metric* needs, the most important first.
+
+    They are ``plain``, ``tls`` or a protocol.
+    """
     if metric.client:
-        return "tls"
-    return metric.variant if metric.kind == "starttls" else "plain"
+        return ("tls",)
+    return (metric.variant, "plain") if metric.kind == "starttls" else ("plain",)
 
 
 def measure(metric: Metric, program: Program, bench: Bench) -> dict[str, float]:
@@ -86,7 +91,7 @@ def measure(metric: Metric, program: Program, bench: Bench) -> dict[str, float]:
     with Process(program.name, program.words(path), bench.directory) as process:
         started = process.listening(setting.accept)
         time.sleep(_SETTLED)
-        run = Run(metric, bench, process, setting.accept, started)
+        run = Run(metric, bench, process, setting, started)
         figures = _KINDS[metric.kind](run)
         process.check()
     return figures
@@ -97,29 +102,30 @@ def setting_of(metric: Metric, bench: Bench, accept: int) -> Setting:
     certificates = bench.certificates
     return Setting(
         accept=accept,
-        connect=bench.backends[backend_of(metric)],
+        connect=bench.backends[backends_of(metric)[0]],
         certificate=certificates.rsa if metric.variant == "rsa" else certificates.ecdsa,
         client=metric.client,
         protocol=metric.variant if metric.kind == "starttls" else "",
         most_connections=min(10000, most_connections(bench.files)),
         user="nobody" if os.geteuid() == 0 else "",
         names=make_named(bench.directory, metric.number) if metric.kind == "names" else (),
+        beside=(free_port(), bench.backends["plain"]) if metric.kind == "starttls" else None,
     )
 
 
 @frozen
 class Run:
-    """A program that listens on *port* since *started* seconds after its start."""
+    """A program that does what *setting* says since *started* seconds after its start."""
 
     metric: Metric
     bench: Bench
     process: Process
-    port: int
+    setting: Setting
     started: float
 
     def work(self, kind: str) -> Work:
         """Work of *kind*, to be filled in."""
-        return Work(kind, self.port, tls=not self.metric.client)
+        return Work(kind, self.setting.accept, tls=not self.metric.client)
 
     def loaded(self, work: Work, seconds: float) -> tuple[float, Result]:
         """Do *work*: the CPU seconds of the program meanwhile, connections opened before."""
@@ -156,18 +162,38 @@ def _bulk(run: Run) -> dict[str, float]:
 
 def _handshakes(run: Run) -> dict[str, float]:
     metric, bench = run.metric, run.bench
-    protocol = metric.variant if metric.kind == "starttls" else ""
-    work = evolve(
-        run.work("handshake"),
-        connections=_NEGOTIATIONS if protocol else _HANDSHAKES,
-        resumed=metric.variant == "resumed",
-        protocol=protocol,
-    )
+    resumed = metric.variant == "resumed"
+    work = evolve(run.work("handshake"), connections=_HANDSHAKES, resumed=resumed)
     run.loaded(evolve(work, count=_WARM_UP), _LEEWAY)
     used, result = run.loaded(evolve(work, seconds=bench.seconds), bench.seconds)
     if work.resumed and result.resumed < _RESUMED * result.units:
         raise MeasurementFailed(f"only {result.resumed} of {result.units} sessions were resumed")
     return {"cpu": used / result.units * _MILLION, "rate": result.units / result.seconds}
+
+
+def _negotiations(run: Run) -> dict[str, float]:
+    """With STARTTLS, and without it: as many at a time, and at the same pace.
+
+    A program that is woken less often per connection looks cheaper than it is, so that what a
+    dialogue costs shows only if both kinds of connection come equally often.
+    """
+    bench, setting = run.bench, run.setting
+    if setting.beside is None:
+        raise MeasurementFailed("no service beside the one with STARTTLS")
+    bare = evolve(run.work("handshake"), connections=_NEGOTIATIONS, pause=_NEGOTIATION_WAIT)
+    bare = evolve(bare, port=setting.beside[0])
+    whole = evolve(bare, port=setting.accept, protocol=setting.protocol, pause=0.0)
+    used: dict[Work, list[float]] = {bare: [], whole: []}
+    rate = 0.0
+    for work in (bare, whole):
+        run.loaded(evolve(work, count=_WARM_UP), _LEEWAY)
+    # In this order a machine that becomes faster or slower does so for both.
+    for work in (bare, whole, whole, bare):
+        seconds, result = run.loaded(evolve(work, seconds=bench.seconds), bench.seconds)
+        used[work].append(seconds / result.units * _MILLION)
+        rate = result.units / result.seconds if work is whole else rate
+    cpu = mean(used[whole])
+    return {"cpu": cpu, "rate": rate, "extra": cpu - mean(used[bare])}
 
 
 def _round_trips(run: Run) -> dict[str, float]:
@@ -210,7 +236,7 @@ _KINDS: Final[Mapping[str, Callable[[Run], dict[str, float]]]] = {
     "upload": _bulk,
     "download": _bulk,
     "handshake": _handshakes,
-    "starttls": _handshakes,
+    "starttls": _negotiations,
     "roundtrip": _round_trips,
     "idle": _idle,
     "growth": _growth,

@@ -81,7 +81,7 @@ class Metric:
             "upload": _bulk(f"{side}upload, {streams}"),
             "download": _bulk(f"{side}download, {streams}"),
             "handshake": _handshake(f"{side}handshake, {_HANDSHAKES.get(self.variant, '')}"),
-            "starttls": _handshake(f"{side}{self.variant} STARTTLS and handshake"),
+            "starttls": _negotiation(self.variant),
             "roundtrip": (
                 Figure("cpu", f"{side}64-byte round trip, {connections}", "µs", 1),
                 Figure("p99", f"{side}its latency, 99 % below", "µs"),
@@ -119,6 +119,14 @@ def _handshake(title: str) -> tuple[Figure, ...]:
     return (
         Figure("cpu", title, "µs"),
         Figure("rate", f"{title}: rate", "1/s", ratio=False, shown=False),
+    )
+
+
+def _negotiation(protocol: str) -> tuple[Figure, ...]:
+    title = f"{protocol} STARTTLS alone (own bound: 150)"
+    return (
+        *_handshake(f"{protocol} STARTTLS and handshake"),
+        Figure("extra", title, "µs", ratio=False),
     )
 
 

@@ -75,6 +75,8 @@ class Handshakes:
         while not (seconds and time.monotonic() - started >= seconds):
             if count and next(self._numbers) >= count:
                 return
+            if self._work.pause:
+                time.sleep(self._work.pause)
             before = time.monotonic()
             try:
                 self._once(thread, tally)

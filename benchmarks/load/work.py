@@ -22,7 +22,8 @@ class Work:
 
     ``upload`` and ``download`` move *size* bytes on each connection. ``handshake`` goes on for
     *seconds*, or for *count* connections in all, whichever comes first, *resumed* or not, after
-    the STARTTLS of *protocol* if one is named. ``roundtrip`` goes on for *seconds*. ``idle``
+    the STARTTLS of *protocol* if one is named, each one *pause* seconds after the one before on
+    the same thread. ``roundtrip`` goes on for *seconds*. ``idle``
     holds its connections until it is told to go on. *first* tells the processes of one run apart.
     """
 
@@ -35,6 +36,7 @@ class Work:
     count: int = 0
     resumed: bool = False
     protocol: str = ""
+    pause: float = 0.0
     first: int = 0
 
     def to_json(self) -> str:

@@ -169,8 +169,8 @@ class Dialogues:
     @property
     def heard(self) -> bool:
         """True when something was read inside TLS: a relay has to start eager."""
-        peers = self._local_peer, self._remote_peer
-        return any(isinstance(peer, TLSPeer) and peer.heard for peer in peers)
+        remote = self._remote_peer
+        return self._local_peer.heard or (remote is not None and remote.heard)
 
     @property
     def prompted(self) -> bool:

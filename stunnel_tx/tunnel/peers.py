@@ -66,6 +66,9 @@ class _Peer(ABC):
 
     __slots__ = ("_allowance", "_task", "sent", "side")
 
+    #: True once something was read of which a rest may lie where it raises no readiness.
+    heard = False
+
     def __init__(self, task: Task, side: str, allowance: Allowance | None = None) -> None:
         self._task = task
         self.side = side
@@ -80,6 +83,10 @@ class _Peer(ABC):
     async def _send_some(self, data: memoryview) -> int:
         """Send what fits, as soon as something does; the number of bytes."""
 
+    def _take_now(self, count: int) -> bytes:
+        """Up to *count* bytes, if they can be had without more ado."""
+        return b""
+
     async def _take(self, count: int) -> bytes:
         """The next *count* bytes, which are there already or belong to what is being read."""
         data = await self._receive(count)
@@ -93,12 +100,15 @@ class _Peer(ABC):
         held = b""
         while True:
             seen = await self._receive(limit - len(held), socket.MSG_PEEK)
-            text, size = find_line(held + seen, limit)
+            text, size = find_line(held + seen if held else seen, limit)
             fresh = size - len(held)
             self._allowance.take(fresh)
-            held += await self._take(fresh)
+            taken = self._take_now(fresh)
+            if len(taken) < fresh:
+                taken += await self._take(fresh - len(taken))
             if text is not None:
                 return text
+            held += taken
 
     async def read_exactly(self, count: int) -> bytes:
         """See :class:`~stunnel_tx.negotiation.peer.Peer`."""
@@ -193,8 +203,26 @@ class PlainPeer(_Peer):
                 raise self._closed("closed the connection")
             return data
 
-    async def _send_some(self, data: memoryview) -> int:
+    def _take_now(self, count: int) -> bytes:
+        try:
+            return self.socket.recv(count)
+        except OSError:
+            # Whoever reads next will find out.
+            return b""
+
+    async def send(self, data: bytes) -> None:
+        """See :class:`~stunnel_tx.negotiation.peer.Peer`; mostly done in one go."""
         self._prompted = True
+        try:
+            done = self.socket.send(data)
+        except OSError:
+            # The next attempt waits, or finds out.
+            done = 0
+        self.sent += done
+        if done < len(data):
+            await super().send(data[done:])
+
+    async def _send_some(self, data: memoryview) -> int:
         while True:
             try:
                 return self.socket.send(data)
@@ -223,7 +251,6 @@ class TLSPeer(_Peer):
     ) -> None:
         super().__init__(task, side, allowance)
         self.connection = connection
-        #: True once something was read, of whose record a rest may lie in OpenSSL.
         self.heard = False
         self._fd = sock.fileno()
 

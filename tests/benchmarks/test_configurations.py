@@ -39,6 +39,10 @@ class StunnelTests(SynchronousTestCase):
             self.assertEqual(len(configuration.services), 1)
         path.write_text(stunnel_configuration(evolve(setting, names=make_named(directory, 3))))
         self.assertEqual(len(load(file_source(str(path))).services), 4)
+        path.write_text(stunnel_configuration(evolve(setting, protocol="smtp", beside=(3, 4))))
+        mail, beside = load(file_source(str(path))).services
+        self.assertIsNotNone(mail["protocol"])
+        self.assertIsNone(beside["protocol"])
 
     def test_sides(self) -> None:
         """A server shows its certificate; a client needs none."""

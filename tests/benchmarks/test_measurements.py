@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.certificates import Certificates
 from benchmarks.errors import NotMeasurable
-from benchmarks.measurements import Bench, backend_of, measure, setting_of
+from benchmarks.measurements import Bench, backends_of, measure, setting_of
 from benchmarks.metrics import parse_metric
 from benchmarks.programs import own_program
 
@@ -26,15 +26,15 @@ class SettingTests(SynchronousTestCase):
     """From a metric to a setting."""
 
     def test_backends(self) -> None:
-        """Each metric has the backend that can answer it."""
+        """Each metric has the backends that can answer it; STARTTLS is compared with none."""
         expected = {
-            "upload-1": "plain",
-            "client-upload-1": "tls",
-            "handshake-rsa": "plain",
-            "starttls-smtp": "smtp",
-            "starttls-imap": "imap",
+            "upload-1": ("plain",),
+            "client-upload-1": ("tls",),
+            "handshake-rsa": ("plain",),
+            "starttls-smtp": ("smtp", "plain"),
+            "starttls-imap": ("imap", "plain"),
         }
-        found = {name: backend_of(parse_metric(name)) for name in expected}
+        found = {name: backends_of(parse_metric(name)) for name in expected}
         self.assertEqual(found, expected)
 
     def test_settings(self) -> None:
@@ -55,6 +55,8 @@ class SettingTests(SynchronousTestCase):
             )
             self.assertEqual(found, expected, name)
             self.assertEqual(setting.accept, 9)
+            plain = None if setting.beside is None else setting.beside[1]
+            self.assertEqual(plain, 1 if setting.protocol else None)
 
     def test_open_files(self) -> None:
         """More connections than files are not tried."""

@@ -17,7 +17,7 @@ from stunnel_tx.errors import (
     ProtocolViolation,
 )
 from stunnel_tx.negotiation.limits import BYTES, LINE, LINES
-from stunnel_tx.tunnel.peers import PARTING_WAIT, Allowance, PlainPeer, part
+from stunnel_tx.tunnel.peers import PARTING_WAIT, Allowance, PlainPeer, next_speaker, part
 from tests.doubles.driving import Driver
 
 if TYPE_CHECKING:
@@ -259,6 +259,57 @@ class TimeTests(PlainCase):
         self.assertFalse(running.done)
         self.driver.clock.advance(3)
         self.assertIsInstance(running.error, DeadlineExceeded)
+
+
+class SilenceTests(PlainCase):
+    """Whether there is something to hear, and who speaks first."""
+
+    def test_silent(self) -> None:
+        """Bytes, the end and a broken connection are all something to be found out about."""
+        self.connect(tcp_pair())
+        peer = PlainPeer(self.driver.start(self.nothing).task, self.ours, "local")
+        self.assertTrue(peer.silent())
+        self.theirs.send(b"x")
+        self.driver.settle()
+        self.assertFalse(peer.silent())
+        self.assertEqual(self.left(), b"x")
+        self.theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.theirs.close()
+        self.assertFalse(peer.silent())
+        self.assertFalse(peer.heard)
+
+    async def nothing(self, task: Task) -> None:
+        """Do nothing."""
+
+    def test_next_speaker(self) -> None:
+        """Whoever speaks first is named; of two that have spoken the remote one is."""
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        self.addCleanup(near.close)
+        self.addCleanup(far.close)
+
+        async def listen(task: Task) -> str:
+            remote = PlainPeer(task, near, "remote")
+            return (await next_speaker(task, self.peer(task), remote)).side
+
+        running = self.driver.start(listen)
+        self.assertFalse(running.done)
+        self.theirs.send(b"x")
+        self.assertEqual(self.driver.finish(running).result, "local")
+        self.assertFalse(self.driver.loop.waiting)
+        far.close()
+        self.assertEqual(self.driver.run(listen), "remote")
+
+    def test_answer_behind_a_question(self) -> None:
+        """After sending nobody looks for an answer at once, and one that is there is heard."""
+
+        async def ask(task: Task) -> bytes:
+            peer = self.peer(task)
+            await peer.send(b"what\r\n")
+            return await peer.read_line()
+
+        self.theirs.send(b"that\r\n")
+        self.assertEqual(self.driver.run(ask), b"that")
 
 
 class SendingTests(PlainCase):

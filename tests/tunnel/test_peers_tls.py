@@ -59,6 +59,23 @@ class TLSPeerTests(SynchronousTestCase):
                 self.assertEqual(self.left(), SURPLUS, cuts)
                 self.pair.close()
 
+    def test_silent(self) -> None:
+        """What lies in OpenSSL is something to hear, and a relay has to know that it may."""
+        peer = self.peer(self.driver.start(self.nothing).task)
+        self.assertFalse(peer.heard)
+        self.assertTrue(peer.silent())
+        self.assertTrue(peer.heard)
+        self.pair.theirs.send(b"xy")
+        self.assertFalse(peer.silent())
+        self.assertEqual(self.driver.run(lambda _task: peer.read_exactly(1)), b"x")
+        self.assertFalse(peer.silent())
+        self.pair.theirs.shutdown()
+        self.assertEqual(self.driver.run(lambda _task: peer.read_exactly(1)), b"y")
+        self.assertFalse(peer.silent())
+
+    async def nothing(self, task: Task) -> None:
+        """Do nothing."""
+
     def test_records_in_pieces(self) -> None:
         """A record that drips in byte by byte is waited for without spinning."""
         memory = tls_pair()

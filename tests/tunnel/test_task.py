@@ -67,6 +67,24 @@ class TaskTests(SynchronousTestCase):
         self.assertEqual(self.driven.finish(), fds[1])
         self.assertEqual(self.driven.loop.interest, {})
 
+    def test_ready_within(self) -> None:
+        """A wait for readiness may end without it, and what comes later wakes nobody."""
+
+        async def wait(task: Task) -> list[int]:
+            fd = self.near.fileno()
+            first = await task.ready_within(fd, READ, 5)
+            await task.sleep(10)
+            return [first, await task.ready_within(fd, READ, 5) & READ]
+
+        self.driven.run(wait)
+        self.driven.clock.advance(6)
+        self.far.send(b"x")
+        self.driven.loop.settle()
+        self.assertEqual(self.driven.errors, [])
+        self.driven.clock.advance(11)
+        self.assertEqual(self.driven.finish(), [0, READ])
+        self.assertEqual(len(self.driven.deadlines), 0)
+
     def test_pause(self) -> None:
         """While a limit pauses its time does not run, and begins anew after it."""
 
