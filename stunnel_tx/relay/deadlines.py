@@ -50,6 +50,8 @@ class Deadlines:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
+        #: The clock's time in seconds.
+        self.now: Callable[[], float] = clock.seconds
         self._buckets: dict[int, set[Deadline]] = {}
         self._order: list[int] = []
         self._timer: IDelayedCall | None = None
@@ -58,13 +60,9 @@ class Deadlines:
     def __len__(self) -> int:
         return sum(len(bucket) for bucket in self._buckets.values())
 
-    def now(self) -> float:
-        """The clock's time in seconds."""
-        return self._clock.seconds()
-
     def after(self, seconds: float, callback: Callable[[], None]) -> Deadline:
         """Call *callback* in *seconds* (>= 0), never earlier, later within the tolerance."""
-        slot = int((self._clock.seconds() + seconds) / FINE) + 1
+        slot = int((self.now() + seconds) / FINE) + 1
         if seconds >= 1:
             slots_allowed = int(seconds * (TOLERANCE / FINE))
             step = 1 << (slots_allowed.bit_length() - 1) if slots_allowed > COARSE else COARSE
@@ -85,12 +83,12 @@ class Deadlines:
             self._timer = None
         if self._order:
             self._timer_slot = self._order[0]
-            delay = self._timer_slot * FINE - self._clock.seconds()
+            delay = self._timer_slot * FINE - self.now()
             self._timer = self._clock.callLater(max(0.0, delay), self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        now = self._clock.seconds()
+        now = self.now()
         try:
             while self._order and self._order[0] * FINE <= now:
                 bucket = self._buckets[self._order[0]]

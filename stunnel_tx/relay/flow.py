@@ -64,15 +64,10 @@ class Flow:
         self.write_want = WANT_WRITE
         self.moved = 0
 
-    @property
-    def reading(self) -> bool:
-        """True while the source is to be read."""
-        state = self.state
-        return (state is State.OPEN and self.pending is None) or state is State.DISCARDING
-
     def read_interest(self) -> int:
-        """The readiness that would let this flow read on."""
-        if self.reading:
+        """The readiness that would let this flow read on; 0 while the source is not to be read."""
+        state = self.state
+        if (state is State.OPEN and self.pending is None) or state is State.DISCARDING:
             return _INTEREST[self.read_want]
         return 0
 

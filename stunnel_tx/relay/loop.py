@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import select
 import socket
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
@@ -143,9 +142,11 @@ class EpollLoop:
         self._callbacks.pop(fd, None)
         self._once.pop(fd, None)
         if self._interest.pop(fd, None) is not None and not closing:
-            # Whoever closed it before has taken it out of the kernel's table as well.
-            with suppress(OSError):
+            try:
                 self._epoll.unregister(fd)
+            except OSError:
+                # Whoever closed it before has taken it out of the kernel's table as well.
+                return
 
     def close(self) -> None:
         """See :class:`Loop`."""

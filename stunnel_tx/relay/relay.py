@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: What the kernel says of a peer that has closed its socket.
 _LEFT: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN})
 
+#: Interests as they never are.
+_UNTOLD: Final = (-1, -1)
+
 
 class Relay:
     """Moves bytes between *local* and *remote* until both directions are done.
@@ -42,11 +45,14 @@ class Relay:
         "_forward",
         "_left",
         "_local",
+        "_local_interest",
         "_loop",
         "_lost",
+        "_now",
         "_on_end",
         "_policy",
         "_remote",
+        "_remote_interest",
         "_scope",
         "_stamp",
         "_truncated",
@@ -67,6 +73,7 @@ class Relay:
     ) -> None:
         self._loop = loop
         self._deadlines = deadlines
+        self._now = deadlines.now
         self._local = local
         self._remote = remote
         self._policy = policy
@@ -77,6 +84,8 @@ class Relay:
         self._backward = Flow(remote, local)
         self._view = record_io().view
         self._dirty = True
+        #: What the loop has been told to wait for: reading from each side, and writing to it.
+        self._local_interest = self._remote_interest = _UNTOLD
         self._truncated = 0
         self._stamp = 0.0
         #: A plain side that takes no more: the remote one, after RST or not, or the local one.
@@ -87,7 +96,7 @@ class Relay:
 
     def start(self, *, eager: bool = False) -> None:
         """Begin; *eager* when a channel may hold bytes that raise no readiness any more."""
-        self._stamp = self._deadlines.now()
+        self._stamp = self._now()
         self._settle()
         if eager and self._on_end is not None:
             self._local_ready(0)
@@ -119,10 +128,10 @@ class Relay:
         """The source of *outgoing*, which is the sink of *incoming*, is ready for something."""
         if self._on_end is None:
             return
-        self._stamp = self._deadlines.now()
+        self._stamp = self._now()
         if incoming.pending is not None or incoming.state is State.CLOSING:
             self._flush(incoming)
-        if outgoing.reading and self._on_end is not None:
+        if outgoing.read_interest() and self._on_end is not None:
             self._pump(outgoing)
         if self._dirty and self._on_end is not None:
             self._settle()
@@ -302,22 +311,23 @@ class Relay:
         """Tell the loop what this relay waits for, and see to the right time-out."""
         self._dirty = False
         forward, backward = self._forward, self._backward
-        self._watch(
-            self._local, forward.read_interest(), backward.write_interest(), self._local_ready
-        )
-        self._watch(
-            self._remote, backward.read_interest(), forward.write_interest(), self._remote_ready
-        )
+        interest = forward.read_interest(), backward.write_interest()
+        if interest != self._local_interest:
+            self._local_interest = interest
+            self._watch(self._local, *interest, self._local_ready)
+        interest = backward.read_interest(), forward.write_interest()
+        if interest != self._remote_interest:
+            self._remote_interest = interest
+            self._watch(self._remote, *interest, self._remote_ready)
         if self._deadline is None or backward.state is State.DONE:
             self._arm()
 
     def _watch(
         self, channel: Channel, read: int, write: int, callback: Callable[[int], None]
     ) -> None:
-        if channel.read_fd == channel.write_fd:
-            self._loop.watch(channel.read_fd, read | write, callback)
-        else:
-            self._loop.watch(channel.read_fd, read, callback)
+        same = channel.read_fd == channel.write_fd
+        self._loop.watch(channel.read_fd, read | write if same else read, callback)
+        if not same:
             self._loop.watch(channel.write_fd, write, callback)
 
     def _limit(self) -> tuple[Wait, float]:
@@ -332,7 +342,7 @@ class Relay:
             self._deadline = None
         _wait, limit = self._limit()
         if limit >= 0:
-            passed = self._deadlines.now() - self._stamp
+            passed = self._now() - self._stamp
             self._deadline = self._deadlines.after(max(0.0, limit - passed), self._expired)
 
     def _expired(self) -> None:
@@ -340,7 +350,7 @@ class Relay:
         if self._on_end is None:
             return
         wait, limit = self._limit()
-        if self._deadlines.now() - self._stamp < limit:
+        if self._now() - self._stamp < limit:
             # Something happened meanwhile: wait for the rest.
             self._arm()
         elif wait is Wait.CLOSE:
@@ -360,16 +370,14 @@ class Relay:
         self._finish(reset=self._policy.reset, failed=True)
 
     def _incomplete(self, flow: Flow) -> bool:
-        """True when the sink must not take what it has for all there is: it gets RST."""
-        return (
-            self._policy.require_close_notify
-            and flow.source.kind == "TLS"
-            and flow.state is not State.DONE
-        )
+        """With requireCloseNotify: True when the sink must not take what it has for all."""
+        return flow.source.kind == "TLS" and flow.state is not State.DONE
 
     def _finish(self, *, reset: bool, failed: bool) -> None:
-        local_reset = reset or self._incomplete(self._backward)
-        remote_reset = reset or self._incomplete(self._forward)
+        local_reset = remote_reset = reset
+        if self._policy.require_close_notify and not reset:
+            local_reset = self._incomplete(self._backward)
+            remote_reset = self._incomplete(self._forward)
         on_end, self._on_end = self._on_end, None
         if self._deadline is not None:
             self._deadline.cancel()

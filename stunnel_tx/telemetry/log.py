@@ -117,19 +117,15 @@ class Scope:
 
     def enabled(self, level: int) -> bool:
         """True when an event of *level* would be put out (or kept, before the log opens)."""
-        own = self._own
-        if own is not None and level > own:
-            return self._log.pending is not None
-        return own is not None or level <= self._log.threshold or self._log.pending is not None
+        log, own = self._log, self._own
+        return level <= (log.threshold if own is None else own) or log.pending is not None
 
     def __call__(self, event: Event, *values: object) -> None:
         """Put out *event* with *values* filled in, when a sink will take it."""
-        own = self._own
-        if own is not None and event.level > own and self._log.pending is None:
-            # Most events of a connection end here; it has to be quick.
-            return
-        if self.enabled(event.level):
-            self._log.write(event.level, self.ident, event.text.format(*values))
+        # Most events of a connection end here; it has to be quick.
+        log, own, level = self._log, self._own, event.level
+        if level <= (log.threshold if own is None else own) or log.pending is not None:
+            log.write(level, self.ident, event.text.format(*values))
 
     def child(self, ident: str, threshold: int | None) -> Scope:
         """A scope of the same log with an id of its own."""

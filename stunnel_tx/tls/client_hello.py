@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from struct import Struct
 from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from stunnel_tx.errors import ProtocolViolation
 
@@ -33,12 +33,10 @@ _MESSAGE_HEADER: Final = 4
 _HANDSHAKE: Final = 22
 _ALERT: Final = 21
 _CLIENT_HELLO: Final = 1
+_LONGEST_SESSION_ID: Final = 32
 
 _SERVER_NAME: Final = 0
 _ALPN: Final = 16
-_SESSION_TICKET: Final = 35
-_PRE_SHARED_KEY: Final = 41
-_SUPPORTED_VERSIONS: Final = 43
 
 _TWO_NUMBERS: Final = Struct("!HH").unpack_from
 
@@ -76,18 +74,12 @@ class ClientHello:
     """What a client asks for.
 
     ``server_name`` is the host name of RFC 6066 §3 as sent, ``None`` without one and for the
-    IP addresses some clients put there. ``alpn`` are the protocol names of RFC 7301,
-    ``versions`` the offered wire numbers, best first as the client lists them. ``psk`` and
-    ``ticket`` tell whether a pre-shared key or a session ticket is offered; ``length`` is how
-    many bytes the hello takes on the wire.
+    IP addresses some clients put there. ``alpn`` are the protocol names of RFC 7301, and
+    ``length`` is how many bytes the hello takes on the wire.
     """
 
     server_name: str | None
     alpn: tuple[bytes, ...]
-    versions: tuple[int, ...]
-    session_id: bytes = field(repr=False)
-    psk: bool
-    ticket: bool
     length: int
 
 
@@ -192,24 +184,17 @@ def _hello(body: bytes, length: int) -> ClientHello:
 
 
 def _fields(body: bytes, length: int) -> ClientHello:
-    legacy_version = body[0] << 8 | body[1]
-    at = 35 + body[34]
-    session_id = body[35:at]
-    if len(session_id) > 32:
+    if body[34] > _LONGEST_SESSION_ID:
         raise NotTLS("malformed ClientHello: session id too long")
+    at = 35 + body[34]
     at += 2 + (body[at] << 8 | body[at + 1])
     at += 1 + body[at]
     extensions = _extensions(body, at)
     name = extensions.get(_SERVER_NAME)
     alpn = extensions.get(_ALPN)
-    versions = extensions.get(_SUPPORTED_VERSIONS)
     return ClientHello(
         None if name is None else _server_name(name),
         () if alpn is None else _protocols(alpn),
-        (legacy_version,) if versions is None else _versions(versions),
-        session_id,
-        _PRE_SHARED_KEY in extensions,
-        _SESSION_TICKET in extensions,
         length,
     )
 
@@ -277,14 +262,6 @@ def _protocols(data: bytes) -> tuple[bytes, ...]:
         names.append(data[at + 1 : stop])
         at = stop
     return tuple(names)
-
-
-def _versions(data: bytes) -> tuple[int, ...]:
-    """The versions of the supported_versions extension (RFC 8446 §4.2.1)."""
-    size = len(data)
-    if size < 3 or data[0] != size - 1 or size % 2 == 0:
-        raise NotTLS("malformed ClientHello: malformed supported_versions")
-    return tuple(data[at] << 8 | data[at + 1] for at in range(1, size, 2))
 
 
 def _other_protocol(raw: bytes) -> str:

@@ -17,7 +17,7 @@ from stunnel_tx.tunnel.sockets import OptionSetting, address_text, apply_options
 from stunnel_tx.tunnel.task import Cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from stunnel_tx.telemetry.log import Scope
     from stunnel_tx.tunnel.task import Task
@@ -164,9 +164,11 @@ class AddressTarget:
     def __str__(self) -> str:
         return str(self.address)
 
-    async def open(self, task: Task, connector: Connector, scope: Scope) -> socket.socket:
+    def open(
+        self, task: Task, connector: Connector, scope: Scope
+    ) -> Coroutine[Any, Any, socket.socket]:
         """See :class:`Target`."""
-        return await connector.open(task, self.address, scope)
+        return connector.open(task, self.address, scope)
 
 
 @frozen

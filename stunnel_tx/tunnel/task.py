@@ -137,11 +137,12 @@ class Task:
         """A time bound named after the *option* that sets it."""
         return Limit(self, option, seconds)
 
-    async def ready(self, fd: int, interest: int) -> int:
+    @coroutine
+    def ready(self, fd: int, interest: int) -> Generator[None, int, int]:
         """Wait until *fd* is ready for *interest*; the event bits."""
         self._loop.once(fd, interest, self._step)
         try:
-            event: int = await _suspended()
+            event = yield
         except BaseException:
             self._loop.forget(fd)
             raise

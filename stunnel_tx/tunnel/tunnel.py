@@ -17,6 +17,7 @@ from stunnel_tx.relay.loop import READ, WRITE
 from stunnel_tx.relay.relay import Outcome, Relay
 from stunnel_tx.telemetry import events
 from stunnel_tx.tls import verification
+from stunnel_tx.tls.binding.records import DONE, WANT_READ, record_io
 from stunnel_tx.tls.faults import explain
 from stunnel_tx.tunnel.hello import read_hello, refuse
 from stunnel_tx.tunnel.naming import Unwelcome, choose
@@ -251,14 +252,9 @@ class Tunnel:
         connection = tls.connection(sock, self._scope, self.peer, self._target)
         self.connection = connection
         fd = sock.fileno()
-        while True:
-            try:
-                connection.do_handshake()
-                break
-            except SSL.WantReadError:
-                await task.ready(fd, READ)
-            except SSL.WantWriteError:
-                await task.ready(fd, WRITE)
+        handshake = record_io().handshake
+        while (answer := handshake(connection)) != DONE:
+            await task.ready(fd, READ if answer == WANT_READ else WRITE)
         outcome = tls.finish(connection, self._scope)
         self._runtime.counters.resumed += tls.resumed(connection)
         self.redirected = outcome is verification.Outcome.UNAUTHENTICATED

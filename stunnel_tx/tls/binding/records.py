@@ -30,6 +30,9 @@ RECORD: Final = 16384
 WANT_READ: Final = -1
 WANT_WRITE: Final = -2
 
+#: The answer to a handshake that is finished.
+DONE: Final = 1
+
 _CLOSE_NOTIFY: Final = 0
 _READ_ALERT: Final = SSL.SSL_CB_ALERT | SSL.SSL_CB_READ
 
@@ -45,6 +48,9 @@ class Records(Protocol):
 
     def prepare(self, connection: SSL.Connection) -> None:
         """Get a connection ready for :meth:`closed_orderly`, right after its handshake."""
+
+    def handshake(self, connection: SSL.Connection) -> int:
+        """Go on with the handshake; :data:`DONE`, or WANT_*."""
 
     def read(self, connection: SSL.Connection) -> int:
         """Fill the start of :attr:`view`; the count, 0 at the end of input, or WANT_*."""
@@ -88,7 +94,23 @@ class DirectRecords:
         # is told by the alert itself.
         self._lib.SSL_set_options(ssl, self._lib.SSL_OP_IGNORE_UNEXPECTED_EOF)
         self._lib.SSL_set_info_callback(ssl, self._on_info)
-        self._orderly.discard(_address(self._ffi, connection))
+        if self._orderly:
+            self._orderly.discard(_address(self._ffi, connection))
+
+    def handshake(self, connection: SSL.Connection) -> int:
+        """See :class:`Records`."""
+        lib, ssl = self._lib, connection._ssl
+        result = lib.SSL_do_handshake(ssl)
+        if result == DONE:
+            return DONE
+        error = lib.SSL_get_error(ssl, result)
+        if error == lib.SSL_ERROR_WANT_READ:
+            return WANT_READ
+        if error == lib.SSL_ERROR_WANT_WRITE:
+            return WANT_WRITE
+        # This also brings up what a callback of ours has raised.
+        connection._raise_ssl_error(ssl, result)
+        raise SSL.Error([("SSL routines", "", "unknown result")])
 
     def read(self, connection: SSL.Connection) -> int:
         """See :class:`Records`."""
@@ -155,9 +177,10 @@ class DirectRecords:
 
     def forget(self, connection: SSL.Connection) -> None:
         """See :class:`Records`."""
-        address = _address(self._ffi, connection)
-        self._orderly.discard(address)
-        self._errors.pop(address, None)
+        if self._orderly or self._errors:
+            address = _address(self._ffi, connection)
+            self._orderly.discard(address)
+            self._errors.pop(address, None)
 
 
 class PublicRecords:
@@ -177,6 +200,14 @@ class PublicRecords:
         """See :class:`Records`."""
         connection.set_options(SSL.OP_IGNORE_UNEXPECTED_EOF)
         connection.set_info_callback(self._info)
+
+    def handshake(self, connection: SSL.Connection) -> int:
+        """See :class:`Records`."""
+        try:
+            connection.do_handshake()
+        except SSL.Error as error:
+            return _meaning(error)
+        return DONE
 
     def read(self, connection: SSL.Connection) -> int:
         """See :class:`Records`."""
@@ -232,6 +263,7 @@ def _meaning(error: SSL.Error) -> int:
 
 
 _NEEDED = (
+    "SSL_do_handshake",
     "SSL_read",
     "SSL_write",
     "SSL_get_error",
