@@ -64,15 +64,11 @@ class Flow:
         self.write_want = WANT_WRITE
         self.moved = 0
 
-    def read_interest(self) -> int:
-        """The readiness that would let this flow read on; 0 while the source is not to be read."""
+    def interest(self) -> tuple[int, int]:
+        """The readiness of the source, and of the sink, that would let this flow go on."""
         state = self.state
-        if (state is State.OPEN and self.pending is None) or state is State.DISCARDING:
-            return _INTEREST[self.read_want]
-        return 0
-
-    def write_interest(self) -> int:
-        """The readiness that would let this flow write on."""
-        if self.pending is not None or self.state is State.CLOSING:
-            return _INTEREST[self.write_want]
-        return 0
+        if self.pending is not None or state is State.CLOSING:
+            return 0, _INTEREST[self.write_want]
+        if state is State.OPEN or state is State.DISCARDING:
+            return _INTEREST[self.read_want], 0
+        return 0, 0

@@ -119,19 +119,20 @@ class Relay:
     # --- readiness -------------------------------------------------------------------------
 
     def _local_ready(self, _event: int) -> None:
-        self._ready(self._forward, self._backward)
+        self._ready(self._forward, self._backward, self._local_interest)
 
     def _remote_ready(self, _event: int) -> None:
-        self._ready(self._backward, self._forward)
+        self._ready(self._backward, self._forward, self._remote_interest)
 
-    def _ready(self, outgoing: Flow, incoming: Flow) -> None:
+    def _ready(self, outgoing: Flow, incoming: Flow, interest: tuple[int, int]) -> None:
         """The source of *outgoing*, which is the sink of *incoming*, is ready for something."""
         if self._on_end is None:
             return
         self._stamp = self._now()
-        if incoming.pending is not None or incoming.state is State.CLOSING:
+        reading, writing = interest
+        if writing:
             self._flush(incoming)
-        if outgoing.read_interest() and self._on_end is not None:
+        if reading and self._on_end is not None:
             self._pump(outgoing)
         if self._dirty and self._on_end is not None:
             self._settle()
@@ -310,16 +311,15 @@ class Relay:
     def _settle(self) -> None:
         """Tell the loop what this relay waits for, and see to the right time-out."""
         self._dirty = False
-        forward, backward = self._forward, self._backward
-        interest = forward.read_interest(), backward.write_interest()
-        if interest != self._local_interest:
-            self._local_interest = interest
-            self._watch(self._local, *interest, self._local_ready)
-        interest = backward.read_interest(), forward.write_interest()
-        if interest != self._remote_interest:
-            self._remote_interest = interest
-            self._watch(self._remote, *interest, self._remote_ready)
-        if self._deadline is None or backward.state is State.DONE:
+        local_read, remote_write = self._forward.interest()
+        remote_read, local_write = self._backward.interest()
+        if (local_read, local_write) != self._local_interest:
+            self._local_interest = local_read, local_write
+            self._watch(self._local, local_read, local_write, self._local_ready)
+        if (remote_read, remote_write) != self._remote_interest:
+            self._remote_interest = remote_read, remote_write
+            self._watch(self._remote, remote_read, remote_write, self._remote_ready)
+        if self._deadline is None or self._backward.state is State.DONE:
             self._arm()
 
     def _watch(

@@ -7,8 +7,8 @@ It knows the structure; whether a handshake can come of it is for OpenSSL to say
 
 from __future__ import annotations
 
+import struct
 from ipaddress import ip_address
-from struct import Struct
 from typing import Final
 
 from attrs import frozen
@@ -38,7 +38,14 @@ _LONGEST_SESSION_ID: Final = 32
 _SERVER_NAME: Final = 0
 _ALPN: Final = 16
 
-_TWO_NUMBERS: Final = Struct("!HH").unpack_from
+_TWO_NUMBERS: Final = struct.Struct("!HH").unpack_from
+
+#: The usual start: a record's type, major version and length, and the message's type with its
+#: length.
+_START: Final = struct.Struct("!BBxHI")
+
+#: Version, random, and three empty vectors (RFC 8446 §4.1.2), in bytes.
+_SHORTEST: Final = 38
 
 _PLAIN_PROTOCOLS: Final = (
     (b"SSH-", "SSH"),
@@ -91,6 +98,13 @@ def parse(data: bytes | memoryview) -> ClientHello | NeedMore:
     # Slices of bytes are cheaper than those of a view, and a hello is short.
     raw = data if isinstance(data, bytes) else bytes(data)
     size = len(raw)
+    if size >= _START.size:
+        kind, major, length, message = _START.unpack_from(raw)
+        width = message - (_CLIENT_HELLO << 24)
+        end = _START.size + width
+        usual = kind == _HANDSHAKE and major == 3 and _SHORTEST <= width <= MAX_HELLO
+        if usual and width + _MESSAGE_HEADER <= length <= MAX_RECORD:
+            return NeedMore(end) if size < end else _hello(raw[_START.size : end], end)
     if size and raw[0] != _HANDSHAKE:
         raise NotTLS(_other_protocol(raw))
     if size < _RECORD_HEADER:
@@ -99,19 +113,11 @@ def parse(data: bytes | memoryview) -> ClientHello | NeedMore:
         if size > 1 and raw[1] != 3:
             raise NotTLS(_other_protocol(raw))
         return NeedMore(_RECORD_HEADER)
-    length = _record_length(raw, 0)
-    if size >= _RECORD_HEADER + _MESSAGE_HEADER and length >= _MESSAGE_HEADER:
-        message = _message_length(raw[_RECORD_HEADER : _RECORD_HEADER + _MESSAGE_HEADER])
-        end = _RECORD_HEADER + message
-        if message <= length:
-            if size < end:
-                return NeedMore(end)
-            return _hello(raw[_RECORD_HEADER + _MESSAGE_HEADER : end], end)
     return _parse_fragments(raw)
 
 
 def _parse_fragments(raw: bytes) -> ClientHello | NeedMore:
-    """The general case: the hello is spread over several records, or its start is not there."""
+    """The general case: the hello is spread over several records, is cut, or is none."""
     size = len(raw)
     pieces: list[bytes] = []
     gathered = 0
@@ -163,8 +169,7 @@ def _message_length(header: bytes) -> int:
     length = int.from_bytes(header[1:], "big")
     if length > MAX_HELLO:
         raise NotTLS(f"a ClientHello of {length} bytes")
-    # Version, random, and three empty vectors (RFC 8446 §4.1.2).
-    if length < 38:
+    if length < _SHORTEST:
         raise NotTLS(f"a ClientHello of {length} bytes")
     return _MESSAGE_HEADER + length
 
@@ -211,16 +216,19 @@ def _extensions(body: bytes, at: int) -> dict[int, bytes]:
     if at + 2 + (body[at] << 8 | body[at + 1]) != size:
         raise NotTLS("malformed ClientHello: wrong length of the extensions")
     at += 2
-    while at < size:
-        if at + 4 > size:
-            raise NotTLS("malformed ClientHello: cut extension")
-        kind, width = _TWO_NUMBERS(body, at)
-        start = at + 4
-        at = start + width
-        # A second extension of a kind could be the one that the library goes by.
-        if at > size or kind in found:
-            raise NotTLS("malformed ClientHello: cut or repeated extension")
-        found[kind] = body[start:at]
+    number = 0
+    try:
+        while at < size:
+            kind, width = _TWO_NUMBERS(body, at)
+            start = at + 4
+            at = start + width
+            found[kind] = body[start:at]
+            number += 1
+    except struct.error:
+        at = size + 1
+    # A second extension of a kind could be the one that the library goes by.
+    if at != size or number != len(found):
+        raise NotTLS("malformed ClientHello: cut or repeated extension")
     return found
 
 

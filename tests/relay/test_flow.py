@@ -40,29 +40,25 @@ class FlowTests(SynchronousTestCase):
             self.addCleanup(sock.close)
         self.flow = Flow(PlainChannel(pair[0]), PlainChannel(pair[1]))
 
-    def interests(self) -> tuple[int, int]:
-        """In the source, and in the sink."""
-        return self.flow.read_interest(), self.flow.write_interest()
-
     def test_open(self) -> None:
         """An open flow with nothing kept waits for its source alone."""
-        self.assertEqual(self.interests(), (READ, 0))
+        self.assertEqual(self.flow.interest(), (READ, 0))
 
     def test_pending(self) -> None:
         """With bytes kept it waits for its sink alone: that is the back-pressure."""
         self.flow.pending = memoryview(b"x")
-        self.assertEqual(self.interests(), (0, WRITE))
+        self.assertEqual(self.flow.interest(), (0, WRITE))
 
     def test_what_openssl_asks_for(self) -> None:
         """Readiness follows what the library wants, not the direction of the call."""
         self.flow.read_want = WANT_WRITE
-        self.assertEqual(self.interests(), (WRITE, 0))
+        self.assertEqual(self.flow.interest(), (WRITE, 0))
         self.flow.pending, self.flow.write_want = memoryview(b"x"), WANT_READ
-        self.assertEqual(self.interests(), (0, READ))
+        self.assertEqual(self.flow.interest(), (0, READ))
 
     def test_later_states(self) -> None:
         """Closing waits for the sink, discarding for the source, and done for nothing."""
         wanted = {State.CLOSING: (0, WRITE), State.DISCARDING: (READ, 0), State.DONE: (0, 0)}
         for state, interests in wanted.items():
             self.flow.state = state
-            self.assertEqual(self.interests(), interests, state.name)
+            self.assertEqual(self.flow.interest(), interests, state.name)

@@ -283,7 +283,7 @@ class StrangerTests(SynchronousTestCase):
             (hello(None) + b"\0", "length"),
             (hello(good, session_id=bytes(33)), "session id"),
             (hello(good + good), "repeated"),
-            (hello(good + b"\0\x10\0"), "cut extension"),
+            (hello(good + b"\0\x10\0"), "cut or repeated extension"),
             (hello(good + b"\0\x10\0\x05"), "cut or repeated"),
             (hello(extension(0, b"")), "server_name"),
             (hello(extension(0, b"\0\x05\0\0\x01ab")), "server_name"),
