@@ -12,6 +12,7 @@ from stunnel_tx.service.inherited import announced, forget
 from stunnel_tx.service.listening import Listeners, resolve_places
 from stunnel_tx.service.reading import Reader
 from stunnel_tx.service.reloading import NoChange, Reading, Reloading, switch
+from stunnel_tx.service.resolving import resolve_in_threads
 from stunnel_tx.service.threads import DistantScope, Threads
 from stunnel_tx.service.upkeep import Upkeep
 from stunnel_tx.telemetry import events
@@ -105,6 +106,7 @@ class Application:
         Raises :class:`~stunnel_tx.errors.ConfigurationErrors` or
         :class:`~stunnel_tx.errors.OperatingError`.
         """
+        resolve_in_threads(self._reactor)
         self._inherited = announced(os.environ)
         if self._inherited:
             self._scope(events.SOCKETS_PASSED, len(self._inherited))

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import itertools
     from collections.abc import Callable
 
-    from stunnel_tx.configuration.model import Settings
+    from stunnel_tx.configuration.model import Place, Settings
     from stunnel_tx.service.fingerprints import Fingerprint
     from stunnel_tx.service.inherited import InheritedSocket
     from stunnel_tx.service.rebuilding import Renewable
@@ -56,7 +56,8 @@ _UNIQUE_LENGTH: Final = 22
 class Blueprint:
     """One service ready to run: where it listens, and the policy of its tunnels.
 
-    ``source`` is what its context is renewed from, ``None`` with ``renew = no``.
+    ``source`` is what its context is renewed from, ``None`` with ``renew = no``. ``places`` are
+    the lines of ``accept``, for messages.
     """
 
     name: str
@@ -65,6 +66,11 @@ class Blueprint:
     owner: UnixOwner
     policy: ServicePolicy
     source: Renewable | None = None
+    places: tuple[Place, ...] = ()
+
+    def where(self, index: int) -> str:
+        """How a message about address number *index* begins."""
+        return f"{self.places[index]}: " if index < len(self.places) else ""
 
 
 def connection_ids(kind: str, sequence: itertools.count[int]) -> Callable[[], str]:
@@ -111,6 +117,7 @@ def build_service(  # noqa: PLR0913 - what a service is made of, and how far to 
         ),
         policy=service_policy(settings, reactor, scope, tls, identify),
         source=source,
+        places=tuple(settings.places("accept")),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,9 +12,12 @@ from zope.interface import implementer
 
 from stunnel_tx.configuration.addresses import ENDPOINT_KINDS
 from stunnel_tx.errors import OperatingError
+from stunnel_tx.service.endpoint_words import look_at_listening
 from stunnel_tx.tunnel.sockets import apply_options, is_inet
 
 if TYPE_CHECKING:
+    import socket
+
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 _BALANCED: Final = "haproxy:"
 _FUNCTION: Final = re.compile(r"^[\w.]+\(\) ")
-_DOMAIN: Final = re.compile(r"(?:^|:)domain=([^:]*)")
 
 #: How a string of each kind is written.
 _FORMS: Final = {
@@ -78,16 +79,6 @@ def has_header(description: str) -> bool:
     return description.startswith(_BALANCED)
 
 
-def look_at_words(kind: str, rest: str) -> None:
-    """Raise ValueError for what Twisted only notices when it is too late to say so well."""
-    if kind == "unix" and not rest:
-        raise ValueError("the path is missing")
-    if kind == "systemd":
-        domain = _DOMAIN.search(rest)
-        if domain and not hasattr(socket, f"AF_{domain[1]}"):
-            raise ValueError(f"there is no address family {domain[1]}")
-
-
 def complaint(description: str, error: Exception, form: str | None) -> OperatingError:
     """What the parser of *description* meant by *error*; *form* is how such a string is written."""
     # Names of Python functions help nobody who writes a configuration.
@@ -114,9 +105,9 @@ def server_endpoint(
     from twisted.internet.endpoints import serverFromString
 
     plain = description.removeprefix(_BALANCED)
-    kind, _, rest = plain.partition(":")
+    kind = plain.partition(":")[0]
     try:
-        look_at_words(kind, rest)
+        look_at_listening(plain)
         endpoint: IStreamServerEndpoint = serverFromString(reactor, plain)
     except LookupError as error:
         if kind != "systemd":

@@ -39,13 +39,15 @@ __all__ = ["Listeners", "Places", "Plan", "Serving", "resolve_places"]
 class Opening:
     """One address of a service; listeners with equal keys can share a socket over a reload.
 
-    ``name`` is how the log calls the address.
+    ``name`` is how the log calls the address, ``where`` how a message about it begins: with the
+    line of the configuration, if there is one.
     """
 
     key: object
     name: str
     endpoint: IStreamServerEndpoint
     policy: ServicePolicy
+    where: str
 
 
 @frozen(eq=False)
@@ -76,13 +78,13 @@ def resolve_places(blueprints: Iterable[Blueprint]) -> Places:
     """Look up where *blueprints* listen; blocks. Raises OperatingError."""
     places: Places = {}
     for blueprint in blueprints:
-        for address in blueprint.accept:
+        for index, address in enumerate(blueprint.accept):
             if not isinstance(address, HostPort):
                 continue
             try:
                 places[address] = look_up(address.host, address.port, passive=True)
             except OperatingError as error:
-                name = f"Service [{blueprint.name}]"
+                name = f"{blueprint.where(index)}Service [{blueprint.name}]"
                 raise OperatingError(
                     f'{name}: Cannot resolve accept target "{address}": {error}'
                 ) from error
@@ -104,6 +106,8 @@ class Listeners:
         # Addresses that those in force, and those prepared, have to do without.
         self._missing: dict[object, OSError] = {}
         self._missing_next: dict[object, OSError] = {}
+        # How messages about the addresses of services begin.
+        self._where: dict[tuple[str, str], str] = {}
         soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._limit = DescriptorLimit(soft, soft).max_clients
 
@@ -171,13 +175,14 @@ class Listeners:
 
     def _open_service(self, blueprint: Blueprint, plan: Plan, places: Places) -> None:
         openings = tuple(self._openings(blueprint, places))
+        self._where |= {(blueprint.name, each.name): each.where for each in openings}
         found = [self._add(blueprint.name, opening, plan) for opening in openings]
         if not any(found):
             self._scope(events.BINDING_FAILED, blueprint.name)
             errors = [self._missing_next[opening.key] for opening in openings]
             raise OperatingError(
-                f"Service [{blueprint.name}]: none of its addresses could be bound; "
-                f"see the lines above{_remedy(*errors)}"
+                f"{openings[0].where}Service [{blueprint.name}]: none of its addresses could be "
+                f"bound; see the lines above{_remedy(*errors)}"
             )
 
     def _add(self, service: str, opening: Opening, plan: Plan) -> bool:
@@ -246,8 +251,10 @@ class Listeners:
         self._scope(events.BINDING_ADDRESS, service, listener.name, _reason(error))
         self._scope(events.BINDING_FAILED, service)
         remedy = _remedy(_system_error(error))
+        where = self._where.get((service, listener.name), "")
         return OperatingError(
-            f"Service [{service}]: cannot listen on {listener.name}: {_reason(error)}{remedy}"
+            f"{where}Service [{service}]: cannot listen on {listener.name}: "
+            f"{_reason(error)}{remedy}"
         )
 
     # --- taking over -----------------------------------------------------------------------
@@ -299,17 +306,18 @@ class Listeners:
 
     def _openings(self, blueprint: Blueprint, places: Places) -> Iterator[Opening]:
         policy = blueprint.policy
-        for address in blueprint.accept:
+        for index, address in enumerate(blueprint.accept):
+            where = blueprint.where(index)
             if isinstance(address, InheritedSocket):
                 inherited = InheritedEndpoint(address, blueprint.accept_options)
-                yield Opening(address, str(address), inherited, policy)
+                yield Opening(address, str(address), inherited, policy, where)
                 continue
             if isinstance(address, EndpointString):
                 endpoint = server_endpoint(
                     address.text, self._runtime.reactor, blueprint.accept_options
                 )
                 own = behind_balancer(policy) if has_header(address.text) else policy
-                yield Opening(address, address.text, endpoint, own)
+                yield Opening(address, address.text, endpoint, own, where)
                 continue
             if isinstance(address, UnixPath):
                 found: tuple[SocketAddress, ...] = (
@@ -318,8 +326,8 @@ class Listeners:
             else:
                 found = places[address]
             for resolved in found:
-                options = (blueprint.accept_options, blueprint.owner)
-                yield Opening(resolved, str(resolved), SocketEndpoint(resolved, *options), policy)
+                own_socket = SocketEndpoint(resolved, blueprint.accept_options, blueprint.owner)
+                yield Opening(resolved, str(resolved), own_socket, policy, where)
 
 
 def _system_error(error: BaseException) -> OSError:

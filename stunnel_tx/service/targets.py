@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.protocol import Factory
 
 from stunnel_tx.errors import OperatingError, PeerRefused, StunnelTxError
-from stunnel_tx.service.endpoints import complaint, look_at_words
+from stunnel_tx.service.endpoint_words import look_at_connecting
+from stunnel_tx.service.endpoints import complaint
 from stunnel_tx.telemetry import events
 from stunnel_tx.tunnel.bridge import Handover, detach, to_socket
 from stunnel_tx.tunnel.sockets import apply_options, is_inet
@@ -59,7 +60,7 @@ def client_endpoint(
         # Twisted takes one address; as with stunnel, that of IPv4 if there is one.
         whole += f":bindAddress={quoteStringArgument(sources[0].address[0])}"
     try:
-        look_at_words(kind, rest)
+        look_at_connecting(description)
         endpoint: IStreamClientEndpoint = clientFromString(reactor, whole)
     except Exception as error:
         raise complaint(description, error, _FORMS.get(kind)) from error

@@ -7,6 +7,7 @@ What wins where several options say the same: a ``config`` command, then the opt
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 from typing import TYPE_CHECKING, Any, Final
 
 from stunnel_tx.configuration.openssl_commands import COMMAND_FIELDS, Overrides
@@ -43,6 +44,8 @@ _FILES: Final = (
     *("cert", "key", "CAfile", "CApath", "CRLfile", "CRLpath", "PSKsecrets", "keyLog"),
     "clientIdentity",
 )
+#: Options that name a directory, in which a single file may be to blame.
+_DIRECTORIES: Final = ("CApath", "CRLpath")
 #: Words of an error about a value, and the option they mean.
 _WORDS: Final = (
     *("setuid", "setgid", "ciphersuites", "ciphers", "curves", "config", "sni"),
@@ -173,8 +176,18 @@ def _place_of_file(settings: Settings, error: BaseException) -> Place | None:
                     return settings.places(option)[value.index(cause.path)]
             if place := _place_of_command(settings, "dh_file", cause.path):
                 return place
+            for option in _DIRECTORIES:
+                if settings[option] and _is_in(cause.path, settings[option]):
+                    return settings.place(option)
         cause = cause.__cause__
     return None
+
+
+def _is_in(path: str, directory: str) -> bool:
+    """True when *path* is in *directory*, maybe below a root directory still to be changed to."""
+    above = posixpath.dirname(path)
+    plain = posixpath.normpath(directory)
+    return above in {directory, plain} or above.endswith(f"/{plain.lstrip('/')}")
 
 
 def _place_of_command(settings: Settings, name: str, value: object = None) -> Place | None:

@@ -16,6 +16,7 @@ from stunnel_tx.tls import profiles
 from stunnel_tx.tls.binding.contexts import option_bits, set_groups, set_signature_algorithms
 from stunnel_tx.tls.errors import ContextRefused, FileUnusable
 from stunnel_tx.tls.faults import first_reason
+from stunnel_tx.tls.memory_files import named_content
 from stunnel_tx.tls.pem import blocks, read_file
 from stunnel_tx.tls.policy import COMPATIBLE_CIPHERS, DEFAULT_CIPHERS, DEFAULT_GROUPS, Role
 
@@ -162,18 +163,19 @@ def set_dh_parameters(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> 
     if policy.role is not Role.SERVER:
         return
     if policy.dh_file:
-        if not _has_dh_parameters(read_file(policy.dh_file)):
+        data = read_file(policy.dh_file)
+        if not _has_dh_parameters(data):
             remedy = "make some with: openssl dhparam 2048"
             raise FileUnusable(policy.dh_file, "no DH PARAMETERS block found", remedy)
-        _load_dh_parameters(context, policy.dh_file, scope)
+        _load_dh_parameters(context, policy.dh_file, data, scope)
         return
     for path in policy.certificate_files:
         try:
-            data = read_file(path)
-        except FileUnusable:  # a URI; what is wrong with a file has been said before
+            data = read_file(path, wait=False)
+        except FileUnusable:  # a URI, or a pipe that has been read; the rest has been said before
             continue
         if _has_dh_parameters(data):
-            _load_dh_parameters(context, path, scope)
+            _load_dh_parameters(context, path, data, scope)
             return
     if _has_dhe(policy):
         _load_standard_parameters(context)
@@ -197,9 +199,10 @@ def _has_dh_parameters(data: bytes) -> bool:
     return any(block.label.endswith("DH PARAMETERS") for block in blocks(data))
 
 
-def _load_dh_parameters(context: SSL.Context, path: str, scope: Scope) -> None:
+def _load_dh_parameters(context: SSL.Context, path: str, data: bytes, scope: Scope) -> None:
     try:
-        context.load_tmp_dh(path.encode("utf-8", "surrogateescape"))
+        with named_content(path, data) as (name, _):
+            context.load_tmp_dh(name.encode("utf-8", "surrogateescape"))
     except SSL.Error as error:
         raise FileUnusable(path, f"DH parameters: {first_reason(error)}") from error
     scope(DH_PARAMETERS, path)

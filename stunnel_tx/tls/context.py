@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 from OpenSSL import SSL
-from OpenSSL.crypto import X509StoreFlags
 
 from stunnel_tx.telemetry.events import (
     CRLS_LOADED,
@@ -32,6 +31,7 @@ from stunnel_tx.tls.algorithms import (
 from stunnel_tx.tls.alpn import set_protocols
 from stunnel_tx.tls.binding.capabilities import capabilities
 from stunnel_tx.tls.binding.contexts import clear_partial_write
+from stunnel_tx.tls.binding.stores import AuthorityNames
 from stunnel_tx.tls.client_identities import Candidate, ClientIdentities
 from stunnel_tx.tls.connection import verify
 from stunnel_tx.tls.errors import ContextRefused, FileUnusable
@@ -41,13 +41,16 @@ from stunnel_tx.tls.identity import load_identity
 from stunnel_tx.tls.key_log import KeyLog, examine_key_log
 from stunnel_tx.tls.names import distinguished_name
 from stunnel_tx.tls.passphrases import Passphrases
+from stunnel_tx.tls.pem import read_file
 from stunnel_tx.tls.policy import Role
 from stunnel_tx.tls.resumption import AcceptedPeers, SessionCache
-from stunnel_tx.tls.revocations import load_revocations
+from stunnel_tx.tls.revocations import recall_revocations
 from stunnel_tx.tls.session_periods import SessionPeriods, TrustEnds, lifetime_of
 from stunnel_tx.tls.shared_keys import set_shared_keys
+from stunnel_tx.tls.shared_values import SharedValues
 from stunnel_tx.tls.subjects import prepare_host_checks
-from stunnel_tx.tls.trust import Trust, load_trust
+from stunnel_tx.tls.trust import Trust, recall_trust
+from stunnel_tx.tls.trust_stores import StoreContent, set_trust_store
 from stunnel_tx.tls.validity import report_validity
 
 if TYPE_CHECKING:
@@ -55,10 +58,13 @@ if TYPE_CHECKING:
 
     from stunnel_tx.telemetry.log import Scope
     from stunnel_tx.tls.identity import Identity
-    from stunnel_tx.tls.policy import TLSPolicy, TrustPolicy
+    from stunnel_tx.tls.policy import TLSPolicy
     from stunnel_tx.tls.revocations import Revocations
 
 __all__ = ["TLSContext", "build_context", "session_scope"]
+
+#: The names servers send, by the certificates they are of; both live as long as a context.
+_AUTHORITIES: Final = SharedValues[AuthorityNames]()
 
 
 def build_context(
@@ -96,8 +102,8 @@ def _build(policy: TLSPolicy, scope: Scope, passphrases: Passphrases) -> TLSCont
     identity = _set_identity(context, policy, scope, passphrases)
     set_dh_parameters(context, policy, scope)
     keys = set_shared_keys(context, policy, scope)
-    trust = _set_trust(context, policy, scope)
-    revocations = _set_revocations(context, policy, scope)
+    trust, bundle = _load_trust(context, policy, scope)
+    revocations = _load_store(context, policy, scope, bundle)
     _set_verification(context, policy)
     set_protocols(context, policy)
     _set_sessions(context, policy, scope)
@@ -163,7 +169,7 @@ def _set_identity(
 ) -> Identity | None:
     if not policy.certificate_files:
         return None
-    identity = load_identity(policy.certificate_files, policy.key_file, passphrases, scope)
+    identity = load_identity(policy.certificate_files, policy.key_file, passphrases, scope, context)
     try:
         context.use_certificate(identity.leaf)
         for certificate in identity.chain:
@@ -178,57 +184,47 @@ def _set_identity(
     return identity
 
 
-def _set_trust(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> Trust:
+def _load_trust(
+    context: SSL.Context, policy: TLSPolicy, scope: Scope
+) -> tuple[Trust, bytes | None]:
+    """The trusted certificates, and the content of the file some of them are from."""
     sources = policy.trust
     if sources.empty:
-        return Trust()
+        return Trust(), None
     try:
-        trust = load_trust(sources, pins=policy.verification.pin)
+        bundle = None if sources.ca_file is None else read_file(sources.ca_file)
+        trust = recall_trust(context, sources, bundle, pins=policy.verification.pin)
     except FileUnusable as error:
         if policy.verification.evaluates:
             raise
         scope(TRUST_UNREADABLE, error)
-        return Trust()
-    if policy.verification.evaluates:
-        _trust_sources(context, sources)
+        return Trust(), None
     server = policy.role is Role.SERVER
-    if server and policy.verification.request:
-        for certificate in trust.certificates:
-            context.add_client_ca(certificate)
+    if server and policy.verification.request and trust.certificates:
+        names = _AUTHORITIES.find(trust) or AuthorityNames(trust.certificates)
+        _AUTHORITIES.keep(context, trust, names)
+        names.add_to(context)
     if scope.enabled(INFO):
         event = TRUSTED_CLIENT_CA if server else TRUSTED_SERVER_CA
         for certificate in trust.certificates:
             scope(event, distinguished_name(certificate.subject))
-    return trust
+    return trust, bundle
 
 
-def _trust_sources(context: SSL.Context, sources: TrustPolicy) -> None:
-    if sources.ca_file is not None or sources.ca_path is not None:
-        context.load_verify_locations(sources.ca_file, sources.ca_path)
-    if sources.system:
-        context.set_default_verify_paths()
-
-
-def _set_revocations(context: SSL.Context, policy: TLSPolicy, scope: Scope) -> Revocations | None:
-    """Load the revocation lists, and have every certificate that matters looked up in them."""
-    sources = policy.revocation
-    loaded = load_revocations(sources, policy.trust.chroot)
-    if loaded is None or not policy.verification.evaluates:
-        return None
-    store = context.get_cert_store()
-    if store is None:
-        raise ContextRefused(policy.service, "no certificate store for revocation lists")
-    for each in loaded.lists:
-        store.add_crl(each)
+def _load_store(
+    context: SSL.Context, policy: TLSPolicy, scope: Scope, bundle: bytes | None
+) -> Revocations | None:
+    """Have every certificate that matters looked up, also in the revocation lists there are."""
+    sources, lists = policy.revocation, None
     if sources.crl_file is not None:
+        lists = read_file(sources.crl_file)
+    loaded = recall_revocations(context, sources, lists, policy.trust.chroot)
+    if not policy.verification.evaluates:
+        return None
+    if loaded is not None or not policy.trust.empty:
+        set_trust_store(context, policy, StoreContent(bundle, lists, loaded))
+    if loaded is not None and sources.crl_file is not None:
         scope(CRLS_LOADED, len(loaded.lists), sources.crl_file)
-    if sources.crl_path is not None:
-        # The same look-up by hash serves certificates and lists.
-        context.load_verify_locations(None, sources.crl_path)
-    flags = X509StoreFlags.CRL_CHECK
-    if sources.whole_chain:
-        flags |= X509StoreFlags.CRL_CHECK_ALL
-    store.set_flags(flags)
     return loaded
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 from cryptography import x509
@@ -19,6 +19,7 @@ from stunnel_tx.telemetry.events import CERT_LOADED, CHAIN_NOT_ISSUER, KEY_LOADE
 from stunnel_tx.tls.errors import FileUnusable
 from stunnel_tx.tls.names import distinguished_name
 from stunnel_tx.tls.pem import blocks, certificate_of, element_length, is_pem, read_file
+from stunnel_tx.tls.shared_values import SharedValues, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,11 +49,20 @@ class Identity:
 
 @frozen
 class _Content:
-    """What one file holds; the key stays locked until it is wanted."""
+    """What one file holds; the key stays locked until it is wanted.
+
+    ``source`` stands for path and content where both are all there is to know.
+    """
 
     path: str
     certificates: tuple[x509.Certificate, ...]
     key: Callable[[Passphrases], PrivateKeyTypes] | None
+    source: tuple[str, bytes] | None = None
+
+
+#: What PEM files hold that are in use, of all contexts in the process. To load one key takes as
+#: long as dozens of handshakes, since every number in it is examined.
+_KNOWN: Final = SharedValues[_Content]()
 
 
 def load_identity(
@@ -60,8 +70,11 @@ def load_identity(
     key_file: str | None,
     passphrases: Passphrases,
     scope: Scope,
+    user: object = None,
 ) -> Identity:
     """Read a certificate chain and its key.
+
+    What it is made from is shared with others as long as *user* exists, a context.
 
     The first certificate of the first file is the leaf; every further certificate of every
     file is sent as chain, in that order. Without *key_file* the first file also has the key.
@@ -75,7 +88,9 @@ def load_identity(
             raise FileUnusable(path, "no certificate found", _ABOUT_CERTIFICATES)
         scope(CERT_LOADED, path)
     key_path = key_file or certificate_files[0]
-    key = _key(contents.get(key_path) or _read(key_path, passphrases), passphrases)
+    if key_path not in contents:
+        contents[key_path] = _read(key_path, passphrases)
+    key = _key(contents[key_path], passphrases)
     scope(KEY_LOADED, key_path)
     leaf, *chain = [cert for path in certificate_files for cert in contents[path].certificates]
     if _spki(leaf) != _spki(key):
@@ -85,6 +100,9 @@ def load_identity(
             "the certificate of this key must come first",
         )
     _report_strangers(leaf, chain, scope)
+    for content in contents.values():
+        if user is not None and content.source is not None:
+            _KNOWN.keep(user, content.source, content)
     return Identity(leaf, tuple(chain), key)
 
 
@@ -119,7 +137,7 @@ def _key(content: _Content, passphrases: Passphrases) -> PrivateKeyTypes:
 def _read(path: str, passphrases: Passphrases) -> _Content:
     data = read_file(local_path(path))
     if is_pem(data):
-        return _read_pem(path, data)
+        return _KNOWN.find((path, digest(data))) or _read_pem(path, data)
     return _read_binary(path, data, passphrases)
 
 
@@ -149,7 +167,8 @@ def _read_pem(path: str, data: bytes) -> _Content:
                 raise FileUnusable(path, problem) from error
         elif block.is_key and key_text is None:
             key_text = block.text
-    return _Content(path, tuple(certificates), _opener(path, key_text, load_pem_private_key))
+    key = _opener(path, key_text, load_pem_private_key)
+    return _Content(path, tuple(certificates), key, (path, digest(data)))
 
 
 def _read_binary(path: str, data: bytes, passphrases: Passphrases) -> _Content:
@@ -168,13 +187,19 @@ def _opener(
     data: bytes | None,
     load: Callable[[bytes, bytes | None], PrivateKeyTypes],
 ) -> Callable[[Passphrases], PrivateKeyTypes] | None:
-    """A function that loads the key in *data*, asking for a passphrase only if there is one."""
+    """A function that loads the key in *data*, asking for a passphrase only if there is one.
+
+    One that needs none is loaded once.
+    """
     if data is None:
         return None
+    plain: list[PrivateKeyTypes] = []
 
     def unlock(passphrases: Passphrases) -> PrivateKeyTypes:
         try:
-            return load(data, None)
+            if not plain:
+                plain.append(load(data, None))
+            return plain[0]
         except TypeError:  # cryptography's answer to an encrypted key without a passphrase
             return passphrases.open(path, lambda answer: load(data, answer))
         except ValueError as error:

@@ -9,12 +9,13 @@ chain matters no session is resumed, and none is when one of the lists has ended
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 
 from stunnel_tx.tls.errors import FileUnusable
 from stunnel_tx.tls.pem import blocks, directory_files, read_file
+from stunnel_tx.tls.shared_values import SharedValues, digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from stunnel_tx.tls.policy import RevocationPolicy
 
-__all__ = ["Revocations", "load_revocations"]
+__all__ = ["Revocations", "load_revocations", "recall_revocations"]
 
 #: How OpenSSL names the lists of a hashed directory: issuer hash, dot, r, number.
 _HASHED = re.compile(r"[0-9a-f]{8}\.r[0-9]+\Z")
@@ -85,30 +86,52 @@ class Revocations:
         return found
 
 
-def load_revocations(policy: RevocationPolicy, chroot: str | None = None) -> Revocations | None:
+#: What is in use, of all contexts in the process.
+_KNOWN: Final = SharedValues[Revocations]()
+
+
+def recall_revocations(
+    user: object, policy: RevocationPolicy, content: bytes | None, chroot: str | None = None
+) -> Revocations | None:
+    """As :func:`load_revocations`, with what another *user* has parsed from the same content."""
+    if content is None or policy.crl_path is not None:
+        return load_revocations(policy, chroot, content)
+    key = digest(content)
+    found = _KNOWN.find(key) or load_revocations(policy, chroot, content)
+    if found is not None:
+        _KNOWN.keep(user, key, found)
+    return found
+
+
+def load_revocations(
+    policy: RevocationPolicy, chroot: str | None = None, content: bytes | None = None
+) -> Revocations | None:
     """Read every list *policy* names; ``None`` when it names no source.
 
-    A directory is looked for below *chroot*, where the process is still to go there. Raises
-    :class:`FileUnusable` when a source cannot be read, or the file holds no list.
+    *content* is what the file holds, where that is known already. A directory is looked for
+    below *chroot*, where the process is still to go there. Raises :class:`FileUnusable` when a
+    source cannot be read, or the file holds no list.
     """
     if policy.empty:
         return None
     lists: list[x509.CertificateRevocationList] = []
     if policy.crl_file is not None:
-        lists.extend(_lists_in(policy.crl_file))
+        data = read_file(policy.crl_file) if content is None else content
+        lists.extend(_lists_in(policy.crl_file, data))
         if not lists:
             problem = f"Failed to load {policy.crl_file} revocation lookup file: no list found"
             raise FileUnusable(policy.crl_file, problem, "CRLfile needs X509 CRL blocks (PEM)")
     more: list[x509.CertificateRevocationList] = []
     if policy.crl_path is not None:
         for file in directory_files(policy.crl_path, chroot, _HASHED):
-            more.extend(_lists_in(file))
+            # OpenSSL opens these when it needs them: a pipe would hold up everything then.
+            more.extend(_lists_in(file, read_file(file, wait=False)))
     return Revocations(tuple(lists), more, final=policy.crl_path is None)
 
 
-def _lists_in(path: str) -> list[x509.CertificateRevocationList]:
+def _lists_in(path: str, data: bytes) -> list[x509.CertificateRevocationList]:
     found = []
-    for block in blocks(read_file(path)):
+    for block in blocks(data):
         if block.label != "X509 CRL":
             continue
         try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stunnel_tx.tunnel.tunnel import Tunnel
 
 HEAD = "foreground = yes\npid =\nsyslog = no\n"
-MAX_ROUNDS = 1500
+MAX_ROUNDS = 10_000
 
 
 class ApplicationRig:
@@ -101,6 +101,13 @@ class ApplicationRig:
                 return
             self.turner.turn(PATIENCE / 1000)
         raise AssertionError("waited in vain")
+
+    def refuse(self) -> None:
+        """Let nobody listen any more where services connect to; nobody else gets the port."""
+        self.backend.close()
+        self.backend = socket.socket()
+        self.backend.bind(("127.0.0.1", self.connect))
+        self.open.append(self.backend)
 
     def shake(self, sock: socket.socket, *, accept: bool = False) -> ScriptedPeer:
         """The peer's part of the handshake on *sock*."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Turns after which a condition that has not come true never will.
-MAX_TURNS = 2000
+MAX_TURNS = 10_000
 
 #: Longest wait of one turn for the kernel, in seconds.
 PATIENCE = 0.005

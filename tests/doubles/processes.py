@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 #: Longest wait for one expected line or exit, in seconds; reached only by a failing test.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 ROOT = Path(__file__).parents[2]
 

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 #: Seconds that anything on this machine may take before a test gives up on it.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 #: Seconds between two looks at something that cannot be waited for.
 LOOK_AGAIN = 0.02
+
+#: Seconds without a change after which a number counts as settled.
+QUIET = 0.3
 
 #: Where daemons live on systems that keep them out of an ordinary user's PATH.
 _PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
@@ -164,6 +167,19 @@ class RealProgram:
 def descriptors(pid: int) -> int:
     """How many descriptors process *pid* has open."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def settled_descriptors(pid: int) -> int:
+    """How many descriptors process *pid* has open, once it opens and closes no more of them."""
+    seen: list[int] = []
+
+    def settled() -> bool:
+        seen.append(descriptors(pid))
+        time.sleep(QUIET)
+        return descriptors(pid) == seen[-1]
+
+    eventually(settled, f"process {pid} keeps its descriptors")
+    return seen[-1]
 
 
 def memory(pid: int, row: str = "VmRSS") -> int:

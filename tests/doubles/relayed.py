@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stunnel_tx.relay.channel import Channel
 
 #: Rounds after which a condition that has not come true never will.
-MAX_ROUNDS = 1500
+MAX_ROUNDS = 10_000
 
 _LINGER_ZERO = b"\x01\0\0\0\0\0\0\0"
 

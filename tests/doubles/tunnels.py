@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from stunnel_tx.tls.handshake import TLSContext
 
 BUSY, CONNECT = 300.0, 10.0
-MAX_ROUNDS = 1500
+MAX_ROUNDS = 10_000
 PEER = "192.0.2.1:7"
 
 

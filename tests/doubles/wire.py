@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.doubles.certificates import Issued
 
 #: Seconds a blocking call may take.
-LONGEST_WAIT = 30
+LONGEST_WAIT = 60
 
 TLS_1_2, TLS_1_3 = 0x0303, 0x0304
 

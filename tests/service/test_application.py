@@ -10,6 +10,7 @@ from OpenSSL import SSL
 from stunnel_tx.errors import ConfigurationErrors, OperatingError
 from tests.doubles.applications import ApplicationTestCase
 from tests.doubles.private_reactor import open_descriptors
+from tests.doubles.real_programs import free_port
 from tests.doubles.tunnels import certificate_file
 
 
@@ -97,10 +98,8 @@ class ReloadTests(ApplicationTestCase):
     """All of it takes effect, or nothing does."""
 
     def fixed(self) -> int:
-        """A free port, to be named in a configuration."""
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            return int(sock.getsockname()[1])
+        """A free port, to be named in a configuration, and another one each time."""
+        return free_port()
 
     def test_unchanged_listener_is_kept(self) -> None:
         """The same address keeps its descriptor, while the service gets its new options."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stunnel_tx.errors import ConfigurationErrors, OperatingError
 from tests.doubles.applications import ApplicationTestCase
+from tests.doubles.negotiated import Party
 from tests.doubles.socket_paths import socket_path
 
 
@@ -69,16 +70,17 @@ class EndpointTests(ApplicationTestCase):
         lines = "sendProxy = 1", "protocol = smtp", "debug = 7"
         self.rig.run(self.rig.service(*lines, accept=accept))
         if sock is None:
-            sock = self.rig.dial()
+            # An address, as a port could be that of another connection, too.
+            balancer, where = "127.0.0.5", ("127.0.0.1", self.rig.port())
+            sock = socket.create_connection(where, source_address=(balancer, 0))
         else:
-            self.rig.open.append(sock)
+            balancer = "unix"
             sock.connect(accept.rpartition(":")[2])
-        balancer = str(sock.getsockname()[1]) if sock.family == socket.AF_INET else "unix"
+        self.rig.open.append(sock)
         sock.send(b"PROXY TCP4 192.0.2.7 192.0.2.8 1111 2222\r\n")
         backend = self.rig.accepted()
         self.assertEqual(self.named(), ["192.0.2.7:1111"])
-        header = b"PROXY TCP4 192.0.2.7 192.0.2.8 1111 2222\r\n"
-        self.rig.until(lambda: backend.recv(100) == header)
+        Party(self.rig, backend).hear(b"PROXY TCP4 192.0.2.7 192.0.2.8 1111 2222\r\n")
         sock.close()
         self.rig.until(lambda: not self.rig.application.runtime.tunnels)
         texts = [text for level, _, text in self.rig.log.lines if 0 < level < 7]

@@ -15,6 +15,7 @@ from stunnel_tx.service.listener import BATCH, PAUSE, Listener
 from stunnel_tx.service.sockets import SocketEndpoint
 from stunnel_tx.tunnel.destination import SocketAddress
 from stunnel_tx.tunnel.sockets import address_text
+from tests.doubles.polling import PATIENCE
 from tests.doubles.private_reactor import PrivateReactor
 from tests.doubles.tunnels import TunnelRig
 
@@ -84,7 +85,7 @@ class ListenerTests(SynchronousTestCase):
             self.dial()
         before = 0
         while before < crowd:
-            self.assertTrue(self.rig.loop.turn(), "the queue is not empty yet")
+            self.assertTrue(self.rig.loop.turn(PATIENCE), "the queue is not empty yet")
             taken = len(self.rig.runtime.tunnels) - before
             self.assertTrue(1 <= taken <= BATCH, taken)
             before += taken
@@ -92,13 +93,13 @@ class ListenerTests(SynchronousTestCase):
     def test_out_of_descriptors(self) -> None:
         """Without descriptors accepting pauses for a second, and then goes on by itself."""
         self.dial()
-        probe = os.dup(0)
+        probe = os.dup(self.listener.fd)
         os.close(probe)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (probe, hard))
         try:
             for _ in range(3):
-                self.rig.loop.turn()
+                self.rig.loop.turn(PATIENCE)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         where = self.listener.where()
@@ -122,7 +123,7 @@ class ListenerTests(SynchronousTestCase):
             failing = FailingSocket(real, OSError(number, os.strerror(number)))
             self.listener._socket = failing  # type: ignore[assignment]
             self.dial()
-            self.rig.loop.turn()
+            self.rig.loop.turn(PATIENCE)
             self.listener.start()
             self.rig.loop.settle()
             self.assertEqual(failing.tries, 1, number)
@@ -131,7 +132,7 @@ class ListenerTests(SynchronousTestCase):
             self.rig.loop.settle()
         self.listener._socket = FailingSocket(real, OSError(24, "full"))  # type: ignore[assignment]
         self.dial()
-        self.rig.loop.turn()
+        self.rig.loop.turn(PATIENCE)
         self.listener.close()
         self.rig.clock.advance(PAUSE + 0.5)
         self.assertEqual(self.rig.log.texts.count("Accepting new connections resumed"), 4)
@@ -142,7 +143,7 @@ class ListenerTests(SynchronousTestCase):
         assert real is not None
         self.listener._socket = FailingSocket(real, OSError(103, "aborted"))  # type: ignore[assignment]
         self.dial()
-        self.rig.loop.turn()
+        self.rig.loop.turn(PATIENCE)
         self.listener._socket = real
         self.rig.loop.settle()
         self.assertEqual(len(self.rig.runtime.tunnels), 1)

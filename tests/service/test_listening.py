@@ -13,6 +13,7 @@ from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.configuration.addresses import Address, EndpointString, HostPort, UnixPath
+from stunnel_tx.configuration.model import Place
 from stunnel_tx.errors import OperatingError
 from stunnel_tx.negotiation.proxy_senders import EVERYBODY
 from stunnel_tx.service import listening
@@ -143,6 +144,20 @@ class OpeningTests(ListeningCase):
         error = self.assertRaises(OperatingError, self.listeners.prepare, [blueprint])
         self.assertIn("Service [test]: none of its addresses could be bound", str(error))
         self.assertEqual(self.lines(ERR), ["Binding service [test] failed"])
+
+    def test_place_of_an_address(self) -> None:
+        """Errors begin with the line of the address: at the start, and on a reload."""
+        taken = self.taken()
+        places = (Place("f", 3), Place("f", 7))
+        text = EndpointString("tcp", f"tcp:{taken.port}:interface=127.0.0.1")
+        blueprint = self.blueprint(text, places=places)
+        error = self.assertRaises(OperatingError, self.listeners.prepare, [blueprint])
+        self.assertTrue(str(error).startswith("f:3: Service [test]: none of"), str(error))
+        self.serve(self.blueprint(loopback()))
+        for address in (taken, text):
+            blueprint = self.blueprint(loopback(), address, places=places)
+            error = self.assertRaises(OperatingError, self.listeners.prepare, [blueprint])
+            self.assertTrue(str(error).startswith("f:7: Service [test]: cannot listen"), str(error))
 
     def test_same_port_twice(self) -> None:
         """The same port in two services is the system's error, not one listener for both."""

@@ -312,8 +312,11 @@ class RedirectTests(NamesTestCase):
 
     def test_fails_over(self) -> None:
         """The targets of redirect are tried in turn, like those of connect."""
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
+        # Bound, so that no listener of ours gets it.
+        closed = socket.socket()
+        self.rig.open.append(closed)
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
         where = f"redirect = 127.0.0.1:{self.elsewhere.getsockname()[1]}"
         self.rig.run(
             self.section("p.example", f"redirect = 127.0.0.1:{port}", where, *self.judged())

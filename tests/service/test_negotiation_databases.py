@@ -60,7 +60,7 @@ class DirectoryTests(NegotiatedCase):
 
     def test_nobody_there(self) -> None:
         """A directory that is down is told as LDAP tells it."""
-        self.rig.backend.close()
+        self.rig.refuse()
         user = self.client_mode("protocol = ldap")
         user.hear(notice(52, b"The directory server cannot be reached"))
         self.assertEqual(user.end(), "fin")

@@ -32,7 +32,7 @@ class BackendDownTests(NegotiatedCase):
 
     def asked(self, protocol: str, *turns: tuple[bytes, bytes]) -> Party:
         """A user who asks for TLS with *turns*, or starts it at once."""
-        self.rig.backend.close()
+        self.rig.refuse()
         user = self.server_mode(f"protocol = {protocol}")
         for said, answer in turns:
             user.say(said)

@@ -11,6 +11,7 @@ from stunnel_tx.configuration.sources import text_source
 from stunnel_tx.errors import ConfigurationErrors, OperatingError
 from stunnel_tx.service.inherited import InheritedSocket
 from stunnel_tx.service.reading import Reader
+from stunnel_tx.tls import pem
 from stunnel_tx.tls.passphrases import Passphrases
 from tests.doubles.private_reactor import PrivateReactor
 from tests.doubles.recording import Recording
@@ -77,6 +78,34 @@ class ReaderTests(SynchronousTestCase):
         )
         self.assertEqual([each[:4] for each in found], ["f:4:", "f:5:", "f:6:"])
         self.assertTrue(all("Service [s]: endpoint " in each for each in found))
+
+    def test_ports_and_interfaces(self) -> None:
+        """A port or interface that cannot be is a mistake of its line, with the remedy."""
+        found = self.problems(
+            *("accept = tcp:99999", "accept = tcp:8443:interface=300.300.300.300"),
+            *("connect = tcp:host=127.0.0.1:port=0", "accept = 127.0.0.1:1"),
+        )
+        self.assertEqual([each[:4] for each in found], ["f:4:", "f:5:", "f:6:"])
+        self.assertIn("'99999' is not a number from 0 to 65535; write tcp:PORT:", found[0])
+        self.assertIn("interface: Cannot resolve '300.300.300.300'", found[1])
+        self.assertIn("'0' is not a number from 1 to 65535; write tcp:HOST:PORT", found[2])
+
+    def test_no_files(self) -> None:
+        """A silent pipe or a directory in the place of a file is a mistake of its line."""
+        self.patch(pem, "PIPE_WAIT", 0.01)
+        pipe, directory = self.mktemp(), self.mktemp()
+        os.mkfifo(pipe)
+        os.mkdir(directory)  # noqa: PTH102 - a string is at hand
+        lines = ("accept = 127.0.0.1:1", "connect = 127.0.0.1:2", "verifyChain = yes")
+        for path, problem in ((pipe, "not a regular file"), (directory, "Is a directory")):
+            for option in (
+                f"CAfile = {path}",
+                f"CAfile = {certificate_file()}\nCRLfile = {path}",
+                f"CAfile = {certificate_file()}\nconfig = DHParameters:{path}",
+            ):
+                (found,) = self.problems(*lines, option)
+                self.assertEqual(found[:4], f"f:{7 + option.count(chr(10))}:", found)
+                self.assertIn(f"{path}: {problem}", found)
 
     def test_accounts(self) -> None:
         """An unknown account of the global part is told once, whoever inherits it."""

@@ -14,6 +14,7 @@ from stunnel_tx.errors import ConfigurationErrors, OperatingError
 from stunnel_tx.service.reloading import NoChange, Reloading
 from tests.doubles.applications import ApplicationTestCase
 from tests.doubles.private_reactor import open_descriptors
+from tests.doubles.real_programs import free_port
 from tests.doubles.recording import Recording
 
 if TYPE_CHECKING:
@@ -121,10 +122,12 @@ class ApplicationReloadTests(ApplicationTestCase):
     """A whole application that reloads."""
 
     def bind(self) -> tuple[int, socket.socket]:
-        """A port that somebody else listens on, with its socket."""
-        sock = socket.create_server(("127.0.0.2", 0))
+        """A port that somebody else listens on at another address, with its socket."""
+        # Free at 127.0.0.1 as well, where nothing of earlier tests is in the way.
+        port = free_port()
+        sock = socket.create_server(("127.0.0.2", port))
         self.rig.open.append(sock)
-        return sock.getsockname()[1], sock
+        return port, sock
 
     def reload(self, prepare: Any) -> None:
         """Reload with *prepare*, to the end."""

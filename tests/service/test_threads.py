@@ -72,7 +72,7 @@ class ThreadsTests(SynchronousTestCase):
             found: list[threading.Thread] = []
             self.threads.call(lambda: found.append(threading.current_thread()))  # noqa: B023 - at once
             self.turner.until(lambda: found)  # noqa: B023 - called at once
-            found[0].join(5)
+            found[0].join(60)
             self.assertFalse(found[0].is_alive())
 
     def test_one_set_for_each_reactor(self) -> None:

@@ -177,6 +177,13 @@ class PlaceTests(SynchronousTestCase):
         error.__cause__ = FileUnusable(path, "what")
         return error
 
+    def test_file_in_a_directory(self) -> None:
+        """The line that names the directory, also below a root directory to be changed to."""
+        lines = ("CApath = /ca/", "CRLpath = crl")
+        for path, place in (("/ca/x.0", "f:5"), ("/jail/ca/x.0", "f:5"), ("crl/x.r0", "f:6")):
+            self.assertEqual(self.place(self.wrapped(path), *lines), place, path)
+        self.assertNotEqual(self.place(self.wrapped("/ca/deeper/x.0"), *lines), "f:5")
+
     def test_files(self) -> None:
         """The line that names the file, among several of a list too."""
         lines = ("cert = d.pem", "CRLfile = crl", "config = DHParameters:dh")

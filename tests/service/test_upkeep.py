@@ -283,7 +283,7 @@ class DailyTests(UpkeepTestCase):
 
     def test_at_the_start(self) -> None:
         """Loading the configuration, and so checking it, tells of an end that is near."""
-        issued = self.authority.issue("test", not_after=NOW + timedelta(days=3, hours=1))
+        issued = self.authority.issue("test", not_after=NOW + timedelta(days=3, hours=12))
         way = Renaming(self.directory / "live", issued)
         self.rig.write(self.section(way))
         self.rig.application.load()

@@ -95,6 +95,15 @@ class DHTests(RSAServerTestCase):
         added = ":ffdhe2048:ffdhe3072"
         self.assertEqual(asked[4:], [f"{PROFILES['old'].groups}{added}", f"{plain}{added}"])
 
+    def test_from_a_pipe(self) -> None:
+        """What comes out of a pipe is read once, and OpenSSL does not wait for more."""
+        near, far = os.pipe()
+        self.addCleanup(os.close, near)
+        os.write(far, self.parameters())
+        os.close(far)
+        server = self.server(ciphers=self.DHE, max_version=TLS_1_2, dh_file=f"/dev/fd/{near}")
+        self.assertEqual(self.cipher(self.meet(server, ciphers=self.DHE)), self.DHE)
+
     def test_in_a_file_of_their_own(self) -> None:
         """The file of the DHParameters command wins; one without parameters is refused."""
         path = self.directory / "dh.pem"

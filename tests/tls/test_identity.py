@@ -54,6 +54,37 @@ class IdentityTestCase(SynchronousTestCase):
         )
 
 
+class SharedTests(IdentityTestCase):
+    """Many services with one file."""
+
+    def test_loaded_once(self) -> None:
+        """A key is loaded once as long as its content is in use, and again when it is another."""
+        path = self.file("all.pem", self.issued.cert_pem(), self.issued.key_pem())
+        user, passphrases = type(self)(), Passphrases(lambda _prompt: None)
+        first, second = (
+            load_identity([path], None, passphrases, self.log.scope, user) for _ in range(2)
+        )
+        self.assertIs(first.key, second.key)
+        self.assertIs(first.leaf, second.leaf)
+        self.assertEqual(len([each for each in self.log.texts if "Private key" in each]), 2)
+        other = self.inner.issue("other")
+        self.file("all.pem", other.cert_pem(), other.key_pem())
+        renewed = load_identity([path], None, passphrases, self.log.scope, user)
+        self.assertEqual(renewed.leaf, other.cert)
+
+    def test_encrypted(self) -> None:
+        """What a passphrase has opened is not left open for those who do not know it."""
+        path = self.file("all.pem", self.issued.cert_pem(), self.issued.key_pem(b"secret"))
+        user = type(self)()
+        good = Passphrases(lambda _prompt: b"secret")
+        load_identity([path], None, good, self.log.scope, user)
+        ignorant = Passphrases(lambda _prompt: None)
+        error = self.assertRaises(
+            FileUnusable, load_identity, [path], None, ignorant, self.log.scope, user
+        )
+        self.assertIn("no passphrase was given", str(error))
+
+
 class PEMTests(IdentityTestCase):
     """Text files."""
 

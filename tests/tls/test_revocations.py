@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
 from stunnel_tx.tls.errors import FileUnusable
+from stunnel_tx.tls.pem import NOT_A_FILE
 from stunnel_tx.tls.policy import RevocationPolicy
-from stunnel_tx.tls.revocations import Revocations, load_revocations
+from stunnel_tx.tls.revocations import Revocations, load_revocations, recall_revocations
 from tests.doubles.certificates import DAY, NOW, Authority, Issued
 
 
@@ -88,6 +90,27 @@ class LoadTests(SynchronousTestCase):
         issuer = self.one.cert.subject.public_bytes()
         serial = bad.cert.serial_number
         self.assertEqual(loaded.problem(issuer, serial, NOW), "certificate revoked")
+
+    def test_recalled(self) -> None:
+        """Equal content is parsed once; a directory is looked at every time."""
+        policy, user = RevocationPolicy(str(self.directory / "lists.pem")), type(self)()
+        first = recall_revocations(user, policy, self.one.crl())
+        assert first is not None
+        pem = self.one.crl()
+        found = [recall_revocations(user, policy, pem) for _ in range(2)]
+        self.assertIs(found[0], found[1])
+        self.assertIsNot(found[0], recall_revocations(user, policy, self.two.crl()))
+        both = RevocationPolicy(policy.crl_file, str(self.directory))
+        found = [recall_revocations(user, both, pem) for _ in range(2)]
+        self.assertIsNot(found[0], found[1])
+
+    def test_pipe_in_a_directory(self) -> None:
+        """A pipe under a hashed name is refused at once: OpenSSL would open it in a handshake."""
+        os.mkfifo(self.directory / "0a1b2c3d.r0")
+        policy = RevocationPolicy(crl_path=str(self.directory))
+        error = self.assertRaises(FileUnusable, load_revocations, policy)
+        self.assertEqual(error.path, str(self.directory / "0a1b2c3d.r0"))
+        self.assertEqual(error.problem, NOT_A_FILE)
 
     def test_damaged(self) -> None:
         """A damaged list is counted, so that it can be found."""

@@ -10,8 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from stunnel_tx.tls import trust
 from stunnel_tx.tls.errors import FileUnusable
 from stunnel_tx.tls.facts import leaf_facts
+from stunnel_tx.tls.pem import NOT_A_FILE
 from stunnel_tx.tls.policy import TrustPolicy
-from stunnel_tx.tls.trust import load_trust
+from stunnel_tx.tls.trust import load_trust, recall_trust
 from tests.doubles.certificates import PEM, Authority, self_signed
 
 
@@ -93,6 +94,25 @@ class TrustTests(SynchronousTestCase):
         text = str(self.assertRaises(FileUnusable, load_trust, policy))
         self.assertIn("certificate number 2 is damaged", text)
 
+    def test_pipe_in_a_directory(self) -> None:
+        """A pipe under a hashed name is refused at once: OpenSSL would open it in a handshake."""
+        os.mkfifo(self.directory / "0a1b2c3d.0")
+        policy = TrustPolicy(ca_path=str(self.directory))
+        error = self.assertRaises(FileUnusable, load_trust, policy)
+        self.assertEqual(error.path, str(self.directory / "0a1b2c3d.0"))
+        self.assertEqual(error.problem, NOT_A_FILE)
+
+    def test_recalled(self) -> None:
+        """Equal content is parsed once for two users, with pins and without; other is not."""
+        policy, users = self.bundle(), (type(self)(), type(self)())
+        one, two = (each.cert.public_bytes(PEM) for each in (self.one, self.two))
+        first, second = (recall_trust(user, policy, one) for user in users)
+        self.assertIs(first, second)
+        pinned = recall_trust(users[0], policy, one, pins=True)
+        self.assertEqual((len(first.pins), len(pinned.pins)), (0, 1))
+        other = recall_trust(users[0], policy, two)
+        self.assertEqual(other.certificates, (self.two.cert,))
+
 
 class SystemStoreTests(SynchronousTestCase):
     """The operating system's own store."""
@@ -131,6 +151,14 @@ class SystemStoreTests(SynchronousTestCase):
         os.environ["SSL_CERT_FILE"] = f"{self.store}.gone"
         error = self.assertRaises(FileUnusable, load_trust, TrustPolicy(system=True))
         self.assertIn(f"{self.store}.gone", str(error))
+
+    def test_pipe(self) -> None:
+        """A pipe in SSL_CERT_FILE is refused: OpenSSL would wait for what comes out of it."""
+        path = self.mktemp()
+        os.mkfifo(path)
+        os.environ["SSL_CERT_FILE"] = path
+        error = self.assertRaises(FileUnusable, load_trust, TrustPolicy(system=True))
+        self.assertIn(f"{path}: not a regular file", str(error))
 
     def test_no_local_copies(self) -> None:
         """The system's store has no certificates of peers to compare with."""

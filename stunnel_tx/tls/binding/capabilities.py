@@ -10,7 +10,7 @@ from OpenSSL import SSL
 
 from stunnel_tx.tls.binding.records import direct_available
 
-__all__ = ["Capabilities", "capabilities", "private_library"]
+__all__ = ["Capabilities", "capabilities", "default_store_places", "private_library"]
 
 #: OPENSSLDIR of the library that cryptography's wheels from PyPI carry inside.
 WHEEL_DIRECTORY = "/opt/pyca/"
@@ -70,6 +70,21 @@ def capabilities() -> Capabilities:
         session_scope=has("SSL_CTX_set_session_id_context"),
         certificate_callback=has("SSL_CTX_set_cert_cb"),
         raw_records=direct_available(),
+    )
+
+
+@cache
+def default_store_places() -> tuple[str, ...]:
+    """The file and the directory of trusted certificates that OpenSSL was built with."""
+    found = private_library()
+    if found is None:
+        return ()
+    lib, ffi = found
+    names = ("X509_get_default_cert_file", "X509_get_default_cert_dir")
+    return tuple(
+        ffi.string(getattr(lib, name)()).decode("utf-8", "surrogateescape")
+        for name in names
+        if hasattr(lib, name)
     )
 
 
