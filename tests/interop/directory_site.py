@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tests.doubles.real_programs import free_port
 from tests.interop.daemon_site import DaemonSite
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 MANAGER, SECRET = "cn=manager,dc=example,dc=org", "open sesame"
 
@@ -69,7 +72,7 @@ class SlapdSite(DaemonSite):
         self.server = self.daemon("slapd", command, address)
         return address
 
-    def ldap(self, program: str, url: str, *options: str, status: int = 0) -> str:
+    def ldap(self, program: str, url: str, *options: str, status: int | Collection[int] = 0) -> str:
         """What *program*, a client of OpenLDAP that trusts the test's authority, says."""
         return self.run_client(
             program, "-H", url, "-x", *options,

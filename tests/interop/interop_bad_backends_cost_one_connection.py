@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 #: Seconds of the time-outs in these tests.
 SHORT = 1
 
-#: How late a deadline may fire here, in seconds.
-LATE = 1.5
+#: How late a deadline may fire here, in seconds: on a busy machine, and still before the time-out
+#: that would come without the one of the test.
+LATE = 8.0
 
 REFUSED = r"^s_connect: connect 127\.0\.0\.1:\d+: Connection refused \(111\)$"
 
@@ -32,7 +33,7 @@ def unreachable(stack: ExitStack) -> int:
     address = listening.getsockname()
     while True:
         sock = stack.enter_context(socket.socket())
-        sock.settimeout(0.3)
+        sock.settimeout(1.0)
         try:
             sock.connect(address)
         except TimeoutError:

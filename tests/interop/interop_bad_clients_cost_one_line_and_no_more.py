@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 #: TIMEOUTbusy in these tests, in seconds.
 BUSY = 3.0
 
-#: How late a deadline may fire here: the tolerance of the timers, and a busy machine.
-LATE = 1.5
+#: How late a deadline may fire here: the tolerance of the timers, and a busy machine. A deadline
+#: that moves with every byte would be later by minutes.
+LATE = 15.0
 
 TIMEOUT = r"^ssl_handshake_poll: s_poll_wait: TIMEOUTbusy exceeded: sending reset$"
 
@@ -51,9 +52,8 @@ def flight(end: SSL.Connection) -> bytes:
     return end.bio_read(100_000)
 
 
-def drip(sock: socket.socket, data: bytes) -> float:
-    """Send *data*, one byte per second, until the other side has had enough; how long it took."""
-    begun = time.monotonic()
+def drip(sock: socket.socket, data: bytes) -> None:
+    """Send *data*, one byte per second, until the other side has had enough."""
     for place in range(len(data)):
         try:
             sock.send(data[place : place + 1])
@@ -61,7 +61,6 @@ def drip(sock: socket.socket, data: bytes) -> float:
             break
         if is_over(sock, 1.0):
             break
-    return time.monotonic() - begun
 
 
 class ServerModeTests(Stage):
@@ -89,10 +88,10 @@ class ServerModeTests(Stage):
             self.assertEqual(end.receive(), b"next")
 
     def check_strange(self, data: bytes, pattern: str) -> None:
-        """A client that sends *data* is turned away at once."""
+        """A client that sends *data* is turned away at once, as the one line tells."""
         with dial(self.port) as sock:
             sock.sendall(data)
-            self.assertTrue(is_over(sock, BUSY / 2))
+            self.assertTrue(is_over(sock, BUSY + LATE))
         self.check_one_line(pattern)
 
     def test_http(self) -> None:
@@ -149,17 +148,17 @@ class ServerModeTests(Stage):
     def test_dripping_hello(self) -> None:
         """One byte of the ClientHello per second does not move the deadline."""
         _, hello = client_hello()
+        begun = time.monotonic()
         with dial(self.port) as sock:
-            taken = drip(sock, hello)
-        self.assertLess(taken, BUSY + LATE)
-        self.assertGreaterEqual(taken, BUSY - 0.1)
+            drip(sock, hello)
+        self.check_deadline(begun)
         self.check_one_line(TIMEOUT)
 
     def check_dripping_end(self, version: int) -> None:
         """The client's last flight in *version* comes one byte per second."""
         client, hello = client_hello(version)
+        begun = time.monotonic()
         with dial(self.port) as sock:
-            begun = time.monotonic()
             sock.sendall(hello)
             answer = b""
             while not answer:
@@ -179,15 +178,18 @@ class ServerModeTests(Stage):
 
     def test_many_silent_ones(self) -> None:
         """While a hundred clients say nothing, others are served at once."""
-        silent = [dial(self.port) for _ in range(100)]
-        begun = time.monotonic()
-        with TLSEnd.dial(self.port, client_context()) as end:
-            end.send(b"hello")
-            self.assertEqual(end.receive(), b"hello")
-        self.assertLess(time.monotonic() - begun, BUSY / 2)
+        patient = self.server_mode(self.echo.port, "TIMEOUTbusy = 300\n", name="patient")
+        for port in (port_of(patient, "server"), self.port):
+            silent = [dial(port) for _ in range(100)]
+            for sock in silent:
+                self.addCleanup(sock.close)
+            with TLSEnd.dial(port, client_context()) as end:
+                end.send(b"hello")
+                self.assertEqual(end.receive(), b"hello")
+        # Had others been kept waiting, it would have been by those whose time has not come yet.
+        self.assertEqual(patient.matches("TIMEOUTbusy exceeded"), [])
         for sock in silent:
             self.assertTrue(is_over(sock, BUSY + LATE))
-            sock.close()
         self.server.said("TIMEOUTbusy exceeded", 100)
 
 

@@ -12,7 +12,14 @@ import socket
 from pathlib import Path
 
 from tests.doubles.backends import echo
-from tests.doubles.real_programs import RealProgram, alive, eventually, free_port, missing
+from tests.doubles.real_programs import (
+    PATIENCE,
+    RealProgram,
+    alive,
+    eventually,
+    free_port,
+    missing,
+)
 from tests.doubles.wire import TLSEnd, client_context, dial, exchange, is_over
 from tests.interop.background import Background
 from tests.interop.stage import ENVIRONMENT, STUNNEL_TX, Stage, port_of
@@ -173,7 +180,7 @@ class PrivilegesTests(Background):
             self.assertIn(exchange(later, b"by name"), (b"by name", b""))
         with dial(self.port) as sock:
             sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            self.assertTrue(is_over(sock, 5.0))
+            self.assertTrue(is_over(sock, PATIENCE))
         os.kill(pid, signal.SIGUSR2)
         eventually(lambda: "Listed " in self.text(), "the list")
         os.kill(pid, signal.SIGUSR1)

@@ -14,7 +14,7 @@ from tests.interop.private_world import run_inside
 from tests.interop.stage import Stage
 
 #: Seconds that one page may take.
-LONGEST: Final = 120
+LONGEST: Final = 600
 
 
 class HowtoTests(Stage):

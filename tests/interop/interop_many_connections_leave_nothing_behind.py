@@ -8,7 +8,13 @@ import signal
 import socket
 
 from tests.doubles.backends import echo
-from tests.doubles.real_programs import RealProgram, descriptors, eventually, memory
+from tests.doubles.real_programs import (
+    RealProgram,
+    descriptors,
+    eventually,
+    memory,
+    settled_descriptors,
+)
 from tests.doubles.wire import TLSEnd, client_context, dial, exchange, read_to_end
 from tests.interop.stage import Stage, port_of
 
@@ -38,7 +44,7 @@ class ManyTests(Stage):
         self.assertEqual(exchange(self.port, b"first"), b"first")
         for program in (self.near, self.far):
             program.said("finished .0 left.")
-        self.before = {each: descriptors(each.pid) for each in (self.near, self.far)}
+        self.before = {each: settled_descriptors(each.pid) for each in (self.near, self.far)}
 
     def check_nothing_left(self, connections: int) -> None:
         """Every one of *connections* has ended well and given its descriptors back."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 import time
 from pathlib import Path
-from statistics import median
 
 from OpenSSL import SSL
 
@@ -23,8 +22,8 @@ MEMORY = 150 * 1000
 #: Handshakes in one measurement, and measurements in turns.
 HANDSHAKES, ROUNDS = 100, 5
 
-#: What a handshake may cost compared with one of a single service: far above what others on the
-#: machine make of it, far below what a walk through all names would cost.
+#: What a handshake may cost compared with one of a single service, in the best measurement of each:
+#: far above what others on the machine make of it, far below what a walk through all names costs.
 NOISE = 2.0
 
 
@@ -77,7 +76,7 @@ class ThousandTests(Stage):
         for _ in range(ROUNDS):
             one.append(self.handshakes(one_pid, one_port, names[:1] * HANDSHAKES))
             many.append(self.handshakes(pid, port, names[-HANDSHAKES:]))
-        self.assertLess(median(many), NOISE * median(one), (one, many))
+        self.assertLess(min(many), NOISE * min(one), (one, many))
 
 
 def answers(port: int) -> bool:

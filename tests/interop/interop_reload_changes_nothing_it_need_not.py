@@ -7,7 +7,12 @@ import threading
 from typing import TYPE_CHECKING
 
 from tests.doubles.backends import echo, plain
-from tests.doubles.real_programs import descriptors, eventually, free_port
+from tests.doubles.real_programs import (
+    descriptors,
+    eventually,
+    free_port,
+    settled_descriptors,
+)
 from tests.doubles.wire import TLSEnd, client_context, dial, exchange, refused
 from tests.interop.stage import HEAD, Stage, port_of
 
@@ -90,12 +95,12 @@ class ReloadTests(Stage):
             for number in range(RELOADS):
                 self.rewrite(self.sections((self.shout if number % 2 else self.echo).port))
                 self.reload()
+            eventually(lambda: len(served) > RELOADS, "some have knocked")
         finally:
             stop.set()
             for thread in threads:
                 thread.join()
         self.assertEqual(failures, [])
-        self.assertGreater(len(served), RELOADS)
         self.assertEqual(set(served) - {b"knock", b"KNOCK"}, set())
         self.assertEqual(len(self.far.matches("Accepting new connections")), 1)
 
@@ -138,7 +143,7 @@ class ReloadTests(Stage):
 
     def test_services_come_and_go(self) -> None:
         """New services listen, dropped ones do not any more, and no descriptor stays open."""
-        before = descriptors(self.far.pid)
+        before = settled_descriptors(self.far.pid)
         extra = free_port()
         more = (
             f"[extra]\naccept = 127.0.0.1:{extra}\nconnect = {self.echo.port}\ncert = @server.pem\n"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tests.doubles.real_programs import free_port
 from tests.interop.daemon_site import DaemonSite, need_users
 from tests.interop.proxy_programs import microsocks
 from tests.interop.stage import port_of
 from tests.interop.web import web_server
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 USER, PASSWORD = "ann", "sesame"
 
@@ -26,8 +29,11 @@ client pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
 socks pass {{ from: 127.0.0.0/8 to: 127.0.0.0/8 }}
 """
 
-#: What curl ends with when a SOCKS server refuses, or a connection is reset.
-REFUSED, RESET = 97, 56
+#: What curl ends with when a SOCKS server refuses.
+REFUSED: Final = 97
+
+#: What it ends with when its connection is reset: while it reads, while it writes, or before both.
+RESET: Final = (56, 55, 7)
 
 
 class SocksSite(DaemonSite):
@@ -38,7 +44,7 @@ class SocksSite(DaemonSite):
         self.web = web_server(self, {"page.txt": PAGE})
         self.web_port = self.web.rpartition(":")[2]
 
-    def curl(self, url: str, *options: str, status: int = 0) -> str:
+    def curl(self, url: str, *options: str, status: int | Collection[int] = 0) -> str:
         """What curl gets from *url*."""
         return self.run_client("curl", "-sS", "--noproxy", "", *options, url, status=status)
 

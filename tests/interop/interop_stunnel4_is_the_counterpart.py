@@ -6,6 +6,7 @@ import hashlib
 import os
 
 from tests.doubles.backends import AnswersAfterTheEnd, echo
+from tests.doubles.real_programs import PATIENCE
 from tests.doubles.wire import dial, exchange, read_exactly, read_to_end
 from tests.interop.stage import Stage, port_of
 
@@ -34,7 +35,7 @@ class CounterpartTests(Stage):
         with dial(port_of(near, "client")) as sock:
             sock.sendall(b"question")
             sock.shutdown(1)
-            self.assertTrue(late.heard.wait(20))
+            self.assertTrue(late.heard.wait(PATIENCE))
             self.assertEqual(late.request, b"question")
             late.allowed.set()
             received = read_exactly(sock, SIZE)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import subprocess
 
 from tests.doubles.backends import echo
-from tests.doubles.real_programs import RealProgram, find_program
+from tests.doubles.real_programs import PATIENCE, RealProgram, find_program
 from tests.doubles.wire import dial, exchange
 from tests.interop.stage import Stage, port_of
 
 KEY = "000102030405060708090a0b0c0d0e0f"
 VERSIONS = (("TLSv1.2", "-tls1_2"), ("TLSv1.3", "-tls1_3"))
-
-#: Seconds a client program may take.
-PATIENCE = 20
 
 
 class SharedKeyTests(Stage):

@@ -188,6 +188,10 @@ class Postfix:
         said = self.report.read_text(encoding="utf-8") if self.report.exists() else ""
         return self.program.log + said
 
+    def said(self, text: str) -> None:
+        """Wait until *text* was said: a process of its own writes the report, some time later."""
+        eventually(lambda: text in self.log, f"Postfix says {text!r}")
+
 
 class Site(DaemonSite):
     """A stage with servers of mail, and the ``users`` that can log in."""

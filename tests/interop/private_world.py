@@ -49,7 +49,7 @@ def run_inside(*command: str, seconds: float) -> subprocess.CompletedProcess[str
         if not Path(place).exists():
             missing(f"there is no {place} to hide")
     try:
-        _run([*world, find_program("true")], 10)
+        _run([*world, find_program("true")], 60)
         return _run([*world, sys.executable, "-m", __name__, *command], seconds, check=False)
     except subprocess.CalledProcessError as error:
         missing(f"no namespaces: {error.stdout}")

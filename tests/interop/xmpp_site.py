@@ -115,7 +115,7 @@ class ProsodySite(DaemonSite):
         self.accepts(self.server, s2s)
         return {"c2s": c2s, "s2s": s2s}
 
-    def talk(self, address: int | str, *, tls: bool, patience: int = 10) -> str:
+    def talk(self, address: int | str, *, tls: bool, patience: int = 50) -> str:
         """What a user with slixmpp hears."""
         if not LIBRARY.is_dir():
             missing("python3-slixmpp is not installed")
