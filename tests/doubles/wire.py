@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from typing import TYPE_CHECKING, Self
@@ -65,8 +66,21 @@ def refused(port: int) -> bool:
     """True when a connection to *port* is closed without a byte, in whatever way."""
     try:
         return exchange(port, b"let me in\n") == b""
-    except (ConnectionResetError, BrokenPipeError):
+    except OSError as error:
+        # The last one is what a shutdown says that comes behind the reset.
+        if error.errno not in {errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN}:
+            raise
         return True
+
+
+def is_reset(port: int) -> bool:
+    """True when a client of *port* that waits for bytes gets a reset: maybe within connect."""
+    try:
+        with dial(port) as sock:
+            sock.recv(1)
+    except ConnectionResetError:
+        return True
+    return False
 
 
 def is_over(sock: socket.socket, seconds: float) -> bool:
