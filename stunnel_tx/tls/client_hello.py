@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, NamedTuple
 
 from attrs import frozen
 
@@ -76,9 +76,8 @@ class NeedMore:
     at_least: int
 
 
-@frozen
-class ClientHello:
-    """What a client asks for.
+class ClientHello(NamedTuple):
+    """What a client asks for; one is made per connection, and a tuple is the cheapest value.
 
     ``server_name`` is the host name of RFC 6066 §3 as sent, ``None`` without one and for the
     IP addresses some clients put there. ``alpn`` are the protocol names of RFC 7301, and
@@ -195,22 +194,27 @@ def _fields(body: bytes, length: int) -> ClientHello:
     at += 2 + (body[at] << 8 | body[at + 1])
     at += 1 + body[at]
     extensions = _extensions(body, at)
-    name = extensions.get(_SERVER_NAME)
-    alpn = extensions.get(_ALPN)
+    name, alpn = extensions.get(_SERVER_NAME), extensions.get(_ALPN)
     return ClientHello(
-        None if name is None else _server_name(name),
-        () if alpn is None else _protocols(alpn),
+        None if name is None else _server_name(_extension(body, name)),
+        () if alpn is None else _protocols(_extension(body, alpn)),
         length,
     )
 
 
-def _extensions(body: bytes, at: int) -> dict[int, bytes]:
-    """The extensions by number (RFC 8446 §4.2); *at* is where their vector starts.
+def _extension(body: bytes, at: int) -> bytes:
+    """What is in the extension that starts *at*."""
+    _kind, width = _TWO_NUMBERS(body, at)
+    return body[at + 4 : at + 4 + width]
+
+
+def _extensions(body: bytes, at: int) -> dict[int, int]:
+    """Where each extension starts, by number (RFC 8446 §4.2); *at* is where their vector starts.
 
     A hello of TLS 1.2 and before may end without them (RFC 5246 §7.4.1.2).
     """
     size = len(body)
-    found: dict[int, bytes] = {}
+    found: dict[int, int] = {}
     if at == size:
         return found
     if at + 2 + (body[at] << 8 | body[at + 1]) != size:
@@ -220,9 +224,8 @@ def _extensions(body: bytes, at: int) -> dict[int, bytes]:
     try:
         while at < size:
             kind, width = _TWO_NUMBERS(body, at)
-            start = at + 4
-            at = start + width
-            found[kind] = body[start:at]
+            found[kind] = at
+            at += 4 + width
             number += 1
     except struct.error:
         at = size + 1
