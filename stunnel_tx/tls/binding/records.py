@@ -205,8 +205,10 @@ class PublicRecords:
         """See :class:`Records`."""
         try:
             connection.do_handshake()
-        except SSL.Error as error:
-            return _meaning(error)
+        except SSL.WantReadError:
+            return WANT_READ
+        except SSL.WantWriteError:
+            return WANT_WRITE
         return DONE
 
     def read(self, connection: SSL.Connection) -> int:

@@ -16,7 +16,7 @@ from stunnel_tx.tls.binding.records import (
     DirectRecords,
     PublicRecords,
 )
-from tests.doubles.tls_pairs import TLS_1_3, contexts
+from tests.doubles.tls_pairs import TLS_1_2, TLS_1_3, contexts
 
 
 class HandshakeTests:
@@ -32,9 +32,11 @@ class HandshakeTests:
             self.addCleanup(sock.close)
             sock.setblocking(False)
 
-    def ends(self: Any, client_context: SSL.Context) -> tuple[SSL.Connection, SSL.Connection]:
+    def ends(
+        self: Any, client_context: SSL.Context, server_context: SSL.Context | None = None
+    ) -> tuple[SSL.Connection, SSL.Connection]:
         """A server and a client at its start."""
-        server = SSL.Connection(contexts(TLS_1_3)[0], self.near)
+        server = SSL.Connection(server_context or contexts(TLS_1_3)[0], self.near)
         client = SSL.Connection(client_context, self.far)
         server.set_accept_state()
         client.set_connect_state()
@@ -62,6 +64,14 @@ class HandshakeTests:
         server, _client = self.ends(contexts(TLS_1_3)[1])
         self.far.close()
         self.assertRaises(SSL.SysCallError, self.records.handshake, server)
+
+    def test_goodbye(self: Any) -> None:
+        """A close_notify amid the handshake is an end, and nothing to wait for."""
+        server, client = self.ends(contexts(TLS_1_2)[1], contexts(TLS_1_2)[0])
+        for end in (client, server):
+            self.assertEqual(self.records.handshake(end), WANT_READ)
+        self.far.send(bytes.fromhex("15030300020100"))
+        self.assertRaises(SSL.Error, self.records.handshake, server)
 
     def test_failing_callback(self: Any) -> None:
         """What a callback has raised comes out of the handshake, not what OpenSSL makes of it."""
